@@ -1,0 +1,3 @@
+"""katib-tune: tune LLM fine-tuning from a Slack thread."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""The conversation: listeners, the typed line, the form, the messages."""
