@@ -1,0 +1,59 @@
+# Every target installs what it needs. `make` alone runs katib-tune on this machine.
+PYTHON      ?= python3
+VENV        := .venv
+BIN         := $(VENV)/bin
+CONSTRAINTS ?= .ci/constraints.txt
+TORCH_INDEX ?=
+export OMP_WAIT_POLICY ?= PASSIVE
+
+LOCAL := $(VENV)/.local
+DEV   := $(VENV)/.dev
+
+.DEFAULT_GOAL := run
+.PHONY: run demo test test-browser lint install clean help
+
+help:           ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/'
+
+run: $(LOCAL)   ## workspace, bot and local engine; prints the page's address
+	@$(BIN)/python -m bot run
+
+demo: $(LOCAL)  ## the same conversation without a browser, in at most three minutes
+	@$(BIN)/python -m bot.demo
+
+install: $(LOCAL) ## everything for one machine, model and data included
+
+test: $(DEV)    ## all tests that need no browser and no cluster
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+
+test-browser: $(DEV) ## Chromium against the page (installs Debian's chromium if there is none)
+	@command -v chromium >/dev/null || (apt-get update -q && apt-get install -q -y chromium) || \
+	  (echo "make test-browser needs Chromium: install it, e.g. apt-get install chromium" >&2; exit 1)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m browser tests
+
+lint: $(DEV)    ## ruff and mypy
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+clean:          ## removes the environment; Experiments and downloads stay
+	rm -rf $(VENV) *.egg-info
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  (echo "katib-tune needs Python 3.11 or newer, this is $$($(PYTHON) --version). Try make PYTHON=python3.12" >&2; exit 1)
+	@$(PYTHON) -m venv $(VENV) || \
+	  (echo "Python's venv module is missing: on Debian and Ubuntu, apt-get install python3-venv" >&2; exit 1)
+
+$(LOCAL): pyproject.toml $(CONSTRAINTS) | $(BIN)/python
+	@echo "First start: about 250 MB of Python packages, PyTorch besides (200 MB for CPUs; on Linux"
+	@echo "the default build brings CUDA, some 3 GB: for the CPU build stop here and run"
+	@echo "  make install TORCH_INDEX=<address of PyTorch's CPU index, see pytorch.org, Get Started>),"
+	@echo "then model and data, 86 MB. Later starts take seconds."
+	@$(if $(TORCH_INDEX),$(BIN)/python -m pip install -c $(CONSTRAINTS) --index-url $(TORCH_INDEX) torch)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c $(CONSTRAINTS) -e '.[local]' || \
+	  (echo "The packages could not be installed; the lines above say why (no network? disk full?)." >&2; exit 1)
+	@$(BIN)/python -m trainer fetch --model default --dataset default
+	@touch $@
+
+$(DEV): $(LOCAL)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c $(CONSTRAINTS) -e '.[local,dev]'
+	@touch $@

@@ -1,0 +1,181 @@
+"""The command line and composition root: settings -> engine + Slack -> run.
+
+Each command imports what it needs when it is chosen, so that `--help` costs no more than argparse.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from bot import __version__
+from bot.errors import TuneError
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    top = argparse.ArgumentParser(
+        prog="katib-tune", description="Tune LLM fine-tuning from a Slack thread."
+    )
+    top.add_argument("--version", action="version", version=f"katib-tune {__version__}")
+    words = top.add_subparsers(dest="word", metavar="COMMAND", required=True)
+
+    run = words.add_parser("run", help="everything on this machine: workspace, bot, local engine")
+    _state(run)
+    run.add_argument("--port", type=int, help="port of the page (default 8765; 0 takes any)")
+    run.set_defaults(do=_run)
+
+    workspace = words.add_parser("workspace", help="the embedded workspace alone")
+    _state(workspace)
+    workspace.add_argument("--port", type=int, help="port of the page (default 8765; 0 takes any)")
+    workspace.add_argument("--manifest", type=Path, help="the app's Slack manifest (default: ours)")
+    workspace.add_argument("--with-parent", action="store_true", help=argparse.SUPPRESS)
+    workspace.set_defaults(do=_workspace)
+
+    serve = words.add_parser("serve", help="bot and engine against the Slack of the settings")
+    _state(serve)
+    serve.set_defaults(do=_serve)
+
+    tune = words.add_parser("tune", help="one Experiment without any Slack")
+    _spec_source(tune)
+    _state(tune)
+    tune.add_argument("--json", action="store_true", help="one JSON object a line")
+    tune.set_defaults(do=_tune)
+
+    render = words.add_parser("render", help="the tune spec of a typed line, as YAML")
+    _spec_source(render)
+    render.set_defaults(do=_render)
+
+    best = words.add_parser("best", help="the optimal hyperparameters of finished Experiments")
+    best.add_argument("query", nargs="?", default="", help="an Experiment, model or dataset")
+    best.add_argument("--json", action="store_true", help="one JSON object a line")
+    _state(best)
+    best.set_defaults(do=_best)
+
+    listing = words.add_parser("list", help="all Experiments, newest first")
+    listing.add_argument("--json", action="store_true", help="one JSON object a line")
+    _state(listing)
+    listing.set_defaults(do=_list)
+
+    doctor = words.add_parser("doctor", help="one sentence for everything that could be wrong")
+    _state(doctor)
+    doctor.set_defaults(do=_doctor)
+    return top
+
+
+def _state(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--state", type=Path, dest="state_dir", metavar="DIR", help="folder of the Experiments"
+    )
+
+
+def _spec_source(command: argparse.ArgumentParser) -> None:
+    command.add_argument("line", nargs="*", help='as typed: "default on default trials=6"')
+    command.add_argument("-f", "--file", help="a spec in YAML; - reads standard input")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; errors become one sentence on stderr and exit code 1 (2: usage)."""
+    chosen = parser().parse_args(arguments)
+    do: Callable[[argparse.Namespace], int] = chosen.do
+    try:
+        return do(chosen)
+    except TuneError as error:
+        for each in getattr(error, "all", (error,)):
+            print(f"error: {each}", file=sys.stderr)
+        return 1
+    except ModuleNotFoundError as error:
+        print(
+            f"error: the package {error.name} is not installed. This command needs the extra "
+            "`local`: pip install 'katib-tune[local]', or `make install`.",
+            file=sys.stderr,
+        )
+        return 1
+    except OSError as error:
+        print(f"error: {_os_sentence(error)}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _os_sentence(error: OSError) -> str:
+    """A sentence for what the machine refused (no disk, no permission)."""
+    import errno
+
+    where = f" ({error.filename})" if error.filename else ""
+    if error.errno == errno.ENOSPC:
+        return f"The disk is full{where}: free some space and start again."
+    if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+        return f"This folder cannot be written{where}: choose another with --state."
+    if isinstance(error, BrokenPipeError):
+        return "whoever read the output is gone."
+    return f"{error}."
+
+
+def _run(chosen: argparse.Namespace) -> int:
+    from bot.compose import run
+    from bot.settings import load
+
+    return run(load(state_dir=chosen.state_dir, port=chosen.port))
+
+
+def _workspace(chosen: argparse.Namespace) -> int:
+    from bot.compose import workspace
+    from bot.settings import load
+
+    settings = load(state_dir=chosen.state_dir, port=chosen.port)
+    return workspace(settings, manifest=chosen.manifest, with_parent=chosen.with_parent)
+
+
+def _serve(chosen: argparse.Namespace) -> int:
+    from bot.compose import serve
+    from bot.settings import load
+
+    return serve(load(state_dir=chosen.state_dir))
+
+
+def _tune(chosen: argparse.Namespace) -> int:
+    from bot import terminal
+    from bot.compose import local_engine
+    from bot.settings import load
+
+    wanted = terminal.read_spec(" ".join(chosen.line), chosen.file)
+    settings = load(state_dir=chosen.state_dir)
+    return terminal.tune(local_engine(settings, allow_code=True), wanted, as_json=chosen.json)
+
+
+def _render(chosen: argparse.Namespace) -> int:
+    from bot import spec, terminal
+
+    print(spec.to_yaml(terminal.read_spec(" ".join(chosen.line), chosen.file)), end="")
+    return 0
+
+
+def _best(chosen: argparse.Namespace) -> int:
+    from bot import terminal
+    from bot.compose import reader
+    from bot.settings import load
+
+    engine = reader(load(state_dir=chosen.state_dir))
+    return terminal.best(engine, chosen.query, as_json=chosen.json)
+
+
+def _list(chosen: argparse.Namespace) -> int:
+    from bot import terminal
+    from bot.compose import reader
+    from bot.settings import load
+
+    return terminal.listing(reader(load(state_dir=chosen.state_dir)), as_json=chosen.json)
+
+
+def _doctor(chosen: argparse.Namespace) -> int:
+    from bot.doctor import examine
+    from bot.settings import load
+
+    return examine(load(state_dir=chosen.state_dir))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,145 @@
+"""What people see: commands, the form, the thread, the answers."""
+
+from __future__ import annotations
+
+from bot.workspace.person import filled
+from tests.scenarios.conftest import Bot, shown
+
+
+def test_a_typed_line_starts_an_experiment_and_its_thread_ends_with_the_optimum(bot: Bot) -> None:
+    answer = bot.ephemeral(bot.line("quick", "trials=4"))
+    assert "quick" in shown(answer)
+    assert "/archives/C0TUNING/p" in shown(answer)
+    keys = bot.wait_for("quick", "ended")
+    assert keys[0] == "started"
+    assert keys[-1] == "ended"
+    assert len(keys) <= 6, "few replies, never one per trial"
+    end = shown(bot.thread("quick")[-1])
+    assert "a:" in end
+    assert "Succeeded" in bot.card("quick")["text"]  # type: ignore[index]
+
+
+def test_katib_best_finds_it_again_with_a_link_and_yaml_to_reuse(bot: Bot) -> None:
+    bot.ephemeral(bot.line("quick", "trials=3"))
+    bot.wait_for("quick", "ended")
+    answer = shown(bot.ephemeral("/katib-best quick"))
+    assert "/archives/C0TUNING/p" in answer
+    assert "objective_source:" in answer
+    assert "ada" in answer or "U0ADA" in answer
+    assert "quick" in shown(bot.ephemeral("/katib-best"))
+    nothing = shown(bot.ephemeral("/katib-best llama"))
+    assert "llama" in nothing
+    assert "quick" in nothing, "no match says what there is"
+
+
+def test_a_wrong_line_is_answered_with_the_word_and_the_corrected_line(bot: Bot) -> None:
+    answer = shown(bot.ephemeral("/katib-tune default on default trials=ten"))
+    assert "ten" in answer
+    assert "whole number" in answer
+    answer = shown(bot.ephemeral("/katib-tune default on default learning_rate=1e-3..1e-5:log"))
+    assert "learning_rate=1e-5..1e-3:log" in answer
+
+
+def test_what_the_engine_cannot_do_is_said_at_once_per_field(bot: Bot) -> None:
+    answer = shown(bot.ephemeral("/katib-tune default on default workers=2 algorithm=cmaes"))
+    assert "num_workers" in answer
+    assert "cmaes" in answer
+    assert bot.workspace.messages()[-1].get("is_ephemeral"), "no card for what never ran"
+
+
+def test_a_name_that_is_taken_is_refused_and_the_first_goes_on(bot: Bot) -> None:
+    bot.ephemeral(bot.line("twice", "trials=2"))
+    assert "twice" in shown(bot.ephemeral(bot.line("twice", "trials=2")))
+    bot.wait_for("twice", "ended")
+    assert bot.card("twice")  # asserts that there is one card
+
+
+def test_help_list_and_status_answer_only_whoever_asked(bot: Bot) -> None:
+    assert "/katib-tune" in shown(bot.ephemeral("/katib-tune help"))
+    bot.ephemeral(bot.line("quick", "trials=2"))
+    bot.wait_for("quick", "ended")
+    assert "quick" in shown(bot.ephemeral("/katib-tune list"))
+    assert "quick" in shown(bot.ephemeral("/katib-tune status quick"))
+    unknown = shown(bot.ephemeral("/katib-tune status nobody"))
+    assert "nobody" in unknown
+
+
+def test_where_the_bot_is_not_a_member_it_says_how_to_invite_it(bot: Bot) -> None:
+    seen = bot.workspace.messages("C0GENERAL")
+    bot.workspace.command(bot.line("elsewhere"), channel="C0GENERAL")
+    answer = bot.workspace.wait_for(
+        lambda: [m for m in bot.workspace.messages("C0GENERAL") if m not in seen]
+    )
+    assert "/invite" in shown(answer[0])
+
+
+def test_the_form_is_filled_with_what_was_typed_and_starts_the_experiment(bot: Bot) -> None:
+    bot.workspace.command(bot.line("formed", "trials=3").replace("tune ", "tune form ", 1))
+    form = bot.workspace.wait_for(lambda: _form(bot))
+    values = filled(form, {"max_trial_count": "2"})
+    answer = bot.workspace.submit(form["id"], values)
+    assert answer["response_action"] == "update"
+    keys = bot.wait_for("formed", "ended")
+    assert keys.count("started") == 1
+    assert "of 2 trials" in bot.card("formed")["text"]  # type: ignore[index]
+    view = bot.workspace.person().view()
+    assert view is not None
+    assert "/archives/C0TUNING/p" in str(view)
+
+
+def test_an_error_appears_under_its_field_and_what_was_typed_survives(bot: Bot) -> None:
+    bot.workspace.command("/katib-tune")
+    form = bot.workspace.wait_for(lambda: _form(bot))
+    typed = {"max_trial_count": "many", "name": "keep-me"}
+    answer = bot.workspace.submit(form["id"], filled(form, typed))
+    assert answer["response_action"] == "errors"
+    assert set(answer["errors"]) == {"max_trial_count"}
+    assert "many" in answer["errors"]["max_trial_count"]
+
+
+def test_a_spec_in_yaml_can_be_pasted(bot: Bot) -> None:
+    spec = (
+        "name: pasted\nobjective_function: f\nobjective_metric_name: x\n"
+        "objective_source: |\n  def f(p):\n      return {'x': p['a']}\n"
+        "parameters: {a: {min: 1, max: 5}}\nmax_trial_count: 2\n"
+    )
+    bot.workspace.command("/katib-tune")
+    form = bot.workspace.wait_for(lambda: _form(bot))
+    answer = bot.workspace.submit(form["id"], filled(form, {"yaml": spec}))
+    assert answer["response_action"] == "update", answer
+    bot.wait_for("pasted", "ended")
+
+
+def test_stop_ends_it_with_the_best_so_far(bot: Bot) -> None:
+    bot.ephemeral(bot.line("long", "trials=6", "parallel=1", waiting=True))
+    bot.wait_for("long", "started")
+    bot.workspace.press(bot.wait_for_card("long"), "stop_experiment")
+    bot.wait_for("long", "ended")
+    card = bot.card("long")
+    assert card is not None
+    assert "Stopped" in card["text"] or "Killed" in card["text"]
+    assert "stop_experiment" not in shown(card), "what has ended cannot be stopped again"
+    assert "long" in shown(bot.ephemeral("/katib-tune stop long"))
+
+
+def test_show_trials_shows_them_to_whoever_pressed(bot: Bot) -> None:
+    bot.ephemeral(bot.line("shown", "trials=3"))
+    bot.wait_for("shown", "ended")
+    card = bot.wait_for_card("shown")
+    bot.workspace.press(card, "show_trials")
+    seen = bot.workspace.wait_for(
+        lambda: [m for m in bot.workspace.thread("C0TUNING", card["ts"]) if m.get("is_ephemeral")]
+    )
+    assert "data_table" in shown(seen[0])
+
+
+def test_a_failure_is_told_once_with_its_cause(bot: Bot) -> None:
+    bot.ephemeral(bot.line("failing", "trials=3", "failed=3").replace("a=10..20", "a=1,2 bad=1"))
+    keys = bot.wait_for("failing", "ended")
+    assert sum(k.startswith("failure:") for k in keys) <= 1
+    assert "a is bad" in "".join(map(shown, bot.thread("failing"))) or "failure" not in str(keys)
+
+
+def _form(bot: Bot) -> dict[str, object] | None:
+    view = bot.workspace.person().view()
+    return view if view is not None and view.get("submit") else None

@@ -1,0 +1,107 @@
+"""The command line: its words, its exit codes, and what it does not import."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bot.__main__ import main, parser
+
+WORDS = {"run", "workspace", "serve", "tune", "render", "best", "list", "doctor"}
+
+
+def run(*arguments: str, state: Path | None = None) -> subprocess.CompletedProcess[str]:
+    place = ("--state", str(state)) if state else ()
+    return subprocess.run(
+        [sys.executable, "-m", "bot", *arguments, *place],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+def test_the_words_of_the_command_line_stay() -> None:
+    actions = [a for a in parser()._actions if a.dest == "word"]
+    assert set(actions[0].choices or ()) == WORDS
+
+
+def test_help_imports_none_of_the_libraries() -> None:
+    code = (
+        "import sys; from bot.__main__ import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'pydantic', 'slack_sdk', 'slack_bolt', 'yaml', 'apscheduler', 'kubernetes',"
+        " 'aiohttp', 'optuna', 'torch', 'transformers'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert answer.stdout.splitlines()[-1] == "[]"
+
+
+def test_render_prints_a_spec_that_render_takes(tmp_path: Path) -> None:
+    line = "default on default learning_rate=1e-5..5e-4:log r=8,16 trials=6 name=six"
+    rendered = run("render", line)
+    assert rendered.returncode == 0, rendered.stderr
+    file = tmp_path / "spec.yaml"
+    file.write_text(rendered.stdout)
+    assert run("render", "-f", str(file)).stdout == rendered.stdout
+
+
+def test_a_wrong_line_is_a_sentence_and_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["render", "default on default trials=ten"]) == 1
+    error = capsys.readouterr().err
+    assert "trials" in error
+    assert "Traceback" not in error
+
+
+def test_neither_line_nor_file_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["render"]) == 1
+    assert "typed line or -f" in capsys.readouterr().err
+
+
+def test_readers_of_an_empty_state_folder_say_so(tmp_path: Path) -> None:
+    assert "No Experiments yet" in run("list", state=tmp_path / "none").stdout
+    best = run("best", state=tmp_path / "none")
+    assert best.returncode == 1
+    assert "No optimum yet" in best.stderr
+    assert not (tmp_path / "none").exists()  # a reader makes nothing
+
+
+OBJECTIVE = """
+def objective(parameters):
+    a, b = parameters["a"], parameters["b"]
+    print(f"result={4 * a - b ** 2}")
+"""
+
+
+def test_tune_runs_an_experiment_to_its_optimum(tmp_path: Path) -> None:
+    file = tmp_path / "o.py"
+    file.write_text(OBJECTIVE)
+    line = (
+        f"{file}:objective a=10..20 b=0.1..0.2 objective=result objective_type=maximize "
+        "trials=4 name=four"
+    )
+    answer = run("tune", line, "--json", state=tmp_path)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    events = [json.loads(each) for each in answer.stdout.splitlines()]
+    assert [each["event"] for each in events] == ["started", *["trial"] * 4, "ended"]
+    optimal = events[-1]["optimal"]
+    assert optimal["result"] == max(each["result"] for each in events[1:5])
+
+    found = run("best", "four", state=tmp_path)
+    assert found.returncode == 0
+    assert f"a: {optimal['parameters']['a']}" in found.stdout
+    assert "four" in run("list", state=tmp_path).stdout
+
+
+def test_tune_without_an_optimum_exits_1(tmp_path: Path) -> None:
+    file = tmp_path / "o.py"
+    file.write_text("def objective(parameters):\n    raise RuntimeError('no luck')\n")
+    line = f"{file}:objective a=1..3 objective=result objective_type=maximize trials=3 failed=1"
+    answer = run("tune", line, state=tmp_path)
+    assert answer.returncode == 1
+    assert "no luck" in answer.stdout
