@@ -64,17 +64,17 @@ LEARNING_RATES: Mapping[tuple[str, bool], Prior] = {
         2e-4,
     ),
     ("lora", True): Prior(
-        2e-3,
-        "Small encoders need more than LLMs: MiniLM with LoRA on a few hundred short texts stays "
-        "near chance below 5e-4, does well from 1e-3 to 5e-3, and fails above 1e-2.",
+        1e-3,
+        "Small encoders need more than LLMs: MiniLM with LoRA on some hundred short texts does "
+        "well from 1e-3 to 5e-3, learns slowly below 5e-4, and fails above 1e-2.",
         2e-4,
-        1e-2,
+        5e-3,
     ),
     ("full", True): Prior(
-        2e-4,
+        1e-4,
         "A tenth of the LoRA rate; models under 100 M parameters take more than LLMs.",
         2e-5,
-        1e-3,
+        5e-4,
     ),
 }
 R = Prior(16, "The rank matters little until its capacity binds: 8, 16 and 32 are enough to see.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import Any
 
@@ -20,7 +21,10 @@ def build_app(client: WebClient, conversation: Conversation) -> App:
     With `process_before_response` Bolt does not poll for the ack (10 ms each); the price is that
     listeners must be short, and these are.
     """
-    app = App(client=client, process_before_response=True)
+    # NB: Bolt gives its own loggers the level of this one, and tells of every connection at INFO.
+    log = logging.getLogger(__name__)
+    log.setLevel(max(logging.WARNING, log.getEffectiveLevel()))
+    app = App(client=client, process_before_response=True, logger=log)
 
     @app.command("/katib-tune")
     def tune(ack: Ack, body: dict[str, Any], respond: Any) -> None:

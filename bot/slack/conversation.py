@@ -223,7 +223,8 @@ class Conversation:
         except SlackApiError as error:
             log.info("no link to %s: %s", experiment.name, error.response.get("error"))
             return None
-        return str(answer["permalink"])
+        # With the thread's address the link opens the thread, not just the channel.
+        return f"{answer['permalink']}?thread_ts={thread.ts}&cid={thread.channel}"
 
     def _guarded(
         self, respond: Respond | None, typed: str, work: Callable[..., None], *arguments: Any

@@ -1,0 +1,97 @@
+"""How a trial ended, from what its process left behind (pure)."""
+
+from __future__ import annotations
+
+import signal
+from datetime import datetime
+
+from bot.engines.local_status import Outcome
+from bot.engines.trainer_command import (
+    EXIT_REASONS,
+    RESULT_FILE,
+    Result,
+    last_words,
+    read_result,
+)
+from bot.spec import Frozen, TuneSpec
+from bot.status import TrialCondition
+
+NO_SPACE = "No space left on device"
+DISK_FULL = "The disk is full; free some space and try again."
+
+
+class Remains(Frozen):
+    """What is left of a process that has ended.
+
+    `result` is the text of RESULT_FILE, None if there is none; `exit_code` is negative for a signal
+    and None if unknown (the engine that started it is gone); `memory_ran_out` says that the kernel
+    killed something for want of memory while it ran.
+    """
+
+    result: str | None
+    exit_code: int | None
+    log: str = ""
+    memory_ran_out: bool = False
+    disk_was_full: bool = False
+
+
+class Verdict(Frozen):
+    """Why the engine itself ended a trial."""
+
+    condition: TrialCondition
+    reason: str
+    message: str
+
+
+def outcome(spec: TuneSpec, remains: Remains, verdict: Verdict | None, now: datetime) -> Outcome:
+    """How a trial ended. A success that came just before the engine's verdict is a success."""
+    result = read_result(remains.result) if remains.result is not None else _without_result(remains)
+    if result.state == "Succeeded":
+        end = _success(spec, result)
+    else:
+        end = verdict or Verdict(
+            condition=TrialCondition.FAILED, reason=result.reason, message=result.message
+        )
+    return Outcome(
+        condition=end.condition,
+        reason=end.reason,
+        message=end.message,
+        observation=result.metrics,
+        completion_time=result.finished or now,
+    )
+
+
+def _success(spec: TuneSpec, result: Result) -> Verdict:
+    metric = spec.objective_metric_name
+    if metric in result.metrics:
+        return Verdict(condition=TrialCondition.SUCCEEDED, reason="", message="")
+    seen = ", ".join(result.metrics) or "nothing"
+    return Verdict(
+        condition=TrialCondition.METRICS_UNAVAILABLE,
+        reason="MetricsUnavailable",
+        message=f"The trial never reported `{metric}`; it reported {seen}.",
+    )
+
+
+def _without_result(remains: Remains) -> Result:
+    reason, message = _cause(remains)
+    return Result(state="Failed", reason=reason, message=message)
+
+
+def _cause(remains: Remains) -> tuple[str, str]:
+    code, words = remains.exit_code, last_words(remains.log)
+    if NO_SPACE in words or remains.disk_was_full:
+        return "DiskFull", DISK_FULL
+    if code is None:
+        return "Killed", "The trial was killed while no engine watched it."
+    if code == -signal.SIGKILL and remains.memory_ran_out:
+        return (
+            "OutOfMemory",
+            "The system ran out of memory and killed the trial; "
+            "try a smaller per_device_train_batch_size or parallel_trial_count.",
+        )
+    if code < 0:
+        return "Killed", f"The trial was killed by {signal.Signals(-code).name}."
+    if code == 0:
+        return "CorruptResult", f"The trial ended without writing {RESULT_FILE}."
+    return EXIT_REASONS.get(code, "CodeError"), words or f"The trial ended with exit code {code}."

@@ -1,0 +1,159 @@
+"""The running trials of one Experiment: their processes, folders, logs and deadlines."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from bot.engines import local_process
+from bot.engines.local_outcome import Remains, Verdict
+from bot.engines.local_process import LOG_FILE, TrialProcess, read, tail
+from bot.engines.local_status import Live
+from bot.engines.local_tail import LogTail
+from bot.engines.trainer_command import (
+    OBJECTIVE_FILE,
+    PROGRAM_DIR,
+    RESULT_FILE,
+    read_result,
+    trial_command,
+    trial_environment,
+)
+from bot.spec import Scalar, TuneSpec
+from bot.status import TrialCondition
+
+INTERRUPT_WAIT_S = 5.0
+
+
+@dataclass
+class Running:
+    """A trial that runs. `verdict` is set when the engine ends it."""
+
+    process: TrialProcess
+    tail: LogTail
+    ends_at: datetime | None
+    devices: tuple[str, ...]
+    verdict: Verdict | None = None
+
+    def stop(self, verdict: Verdict) -> None:
+        self.verdict = self.verdict or verdict
+        self.process.stop()
+
+
+class Trials:
+    """The running trials by number. `wake` is called, in another thread, when one has ended."""
+
+    def __init__(self, spec: TuneSpec, folder: Path, wake: Callable[[], None]) -> None:
+        self.running: dict[int, Running] = {}
+        self._spec = spec
+        self._folder = folder
+        self._wake = wake
+
+    def folder(self, number: int) -> Path:
+        return self._folder / str(number)
+
+    def start(
+        self,
+        number: int,
+        parameters: Mapping[str, Scalar],
+        now: datetime,
+        threads: int,
+        devices: tuple[str, ...],
+    ) -> None:
+        """Start a trial.
+
+        Raises:
+            OSError: its folder cannot be written, or no process can be made.
+        """
+        folder = self.folder(number)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / RESULT_FILE).unlink(missing_ok=True)
+        if self._spec.objective_source:
+            (folder / OBJECTIVE_FILE).write_text(self._spec.objective_source, encoding="utf-8")
+        command = trial_command(self._spec, parameters, folder)
+        environment = environment_of(self._spec, threads, devices)
+        process = local_process.start(command, environment, folder, self._wake)
+        self._add(number, process, now, devices)
+
+    def adopt(self, number: int, since: datetime, devices: tuple[str, ...]) -> bool:
+        """Take over a trial that another engine started; False if it does not run."""
+        process = local_process.adopt(self.folder(number), self._wake)
+        if process is None:
+            return False
+        self._add(number, process, since, devices)
+        return True
+
+    def has_begun(self, number: int) -> bool:
+        return local_process.has_begun(self.folder(number))
+
+    def ended(self) -> list[int]:
+        return [number for number, one in self.running.items() if one.process.has_ended]
+
+    def remains(self, number: int) -> Remains:
+        """What is left of a trial that runs no more."""
+        one = self.running.get(number)
+        folder = self.folder(number)
+        return Remains(
+            result=read(folder / RESULT_FILE),
+            exit_code=one.process.exit_code if one else None,
+            log=tail(folder / LOG_FILE),
+            memory_ran_out=one.process.memory_ran_out if one else False,
+            disk_was_full=one.process.disk_was_full if one else False,
+        )
+
+    def live(self, number: int) -> Live:
+        one = self.running.get(number)
+        return one.tail.read() if one else Live()
+
+    def stop_overdue(self, now: datetime) -> None:
+        seconds = self._spec.trial_active_deadline_seconds
+        verdict = Verdict(
+            condition=TrialCondition.FAILED,
+            reason="Deadline",
+            message=f"The trial took longer than {seconds} seconds.",
+        )
+        for one in self.running.values():
+            if one.ends_at and now >= one.ends_at:
+                one.stop(verdict)
+
+    def stop_all(self, verdict: Verdict) -> None:
+        for one in self.running.values():
+            one.stop(verdict)
+
+    def next_deadline(self) -> datetime | None:
+        times = [one.ends_at for one in self.running.values() if one.ends_at and not one.verdict]
+        return min(times, default=None)
+
+    def interrupt(self) -> None:
+        """End what runs so that the next engine starts it over; what has succeeded stays."""
+        for one in self.running.values():
+            one.process.stop()
+        for number, one in self.running.items():
+            one.process.wait(INTERRUPT_WAIT_S)
+            folder = self.folder(number)
+            result = read(folder / RESULT_FILE)
+            if one.verdict or (result and read_result(result).state == "Succeeded"):
+                continue
+            (folder / RESULT_FILE).unlink(missing_ok=True)
+            local_process.forget(folder)
+
+    def _add(
+        self, number: int, process: TrialProcess, since: datetime, devices: tuple[str, ...]
+    ) -> None:
+        limit = self._spec.trial_active_deadline_seconds
+        names = (self._spec.objective_metric_name, *self._spec.additional_metric_names)
+        self.running[number] = Running(
+            process=process,
+            tail=LogTail(process.folder / LOG_FILE, names),
+            ends_at=since + timedelta(seconds=limit) if limit else None,
+            devices=devices,
+        )
+
+
+def environment_of(spec: TuneSpec, threads: int, devices: tuple[str, ...]) -> dict[str, str]:
+    """The whole environment of a trial: the engine's, and what the spec and the machine add."""
+    path = os.pathsep.join(filter(None, (str(PROGRAM_DIR), os.environ.get("PYTHONPATH"))))
+    own = {"PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": ",".join(devices)}
+    return {**os.environ, **own, **trial_environment(spec, threads)}

@@ -1,0 +1,148 @@
+"""What every group of Web API methods shares: arguments, scopes, looking up channels, cursors."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from bot.workspace.installed_app import InstalledApp
+from bot.workspace.people import Channel, Person
+from bot.workspace.refusals import SlackError
+from bot.workspace.workspace import Workspace
+
+Json = dict[str, Any]
+T = TypeVar("T")
+
+# Arguments that are JSON inside a string when a call comes as a form, and what Slack says when
+# they are not JSON.
+_JSON_ARGUMENTS = {
+    "blocks": "invalid_blocks_format",
+    "attachments": "invalid_attachments",
+    "metadata": "invalid_metadata_format",
+    "view": "invalid_arguments",
+}
+
+
+class Args:
+    """The arguments of one call, however they came."""
+
+    def __init__(self, given: Mapping[str, Any]) -> None:
+        self._given = {name: value for name, value in given.items() if value is not None}
+
+    def text(self, name: str) -> str:
+        """A required argument."""
+        value = self.optional(name)
+        if not value:
+            raise SlackError("invalid_arguments", f"missing required field: {name}")
+        return value
+
+    def optional(self, name: str) -> str:
+        """An argument, or "" if it was left out."""
+        value = self._given.get(name, "")
+        if isinstance(value, (dict, list)):
+            words = f"must provide a string [json-pointer:/{name}]"
+            raise SlackError("invalid_arguments", words)
+        return str(value)
+
+    def flag(self, name: str) -> bool:
+        """Whether an argument is there and true."""
+        return self._given.get(name) in (True, 1, "true", "True", "1")
+
+    def number(self, name: str, default: int, *, most: int) -> int:
+        """A whole number from 1 to `most`."""
+        value = self._given.get(name, default)
+        try:
+            number = int(value)
+        except (TypeError, ValueError) as error:
+            raise SlackError("invalid_limit") from error
+        if not 1 <= number <= most:
+            raise SlackError("invalid_limit")
+        return number
+
+    def json(self, name: str) -> Any:
+        """A structured argument, parsed if it came as a string; None if it was left out."""
+        value = self._given.get(name)
+        if not isinstance(value, str):
+            return value
+        try:
+            return json.loads(value) if value else None
+        except ValueError as error:
+            raise SlackError(_JSON_ARGUMENTS[name]) from error
+
+
+@dataclass(frozen=True)
+class Method:
+    """A Web API method: what it does, which scopes allow it (any of them), which kinds of token
+    it takes.
+    """
+
+    run: Callable[[Workspace, Args], Json]
+    scopes: tuple[str, ...] = ()
+    tokens: tuple[str, ...] = ("bot",)
+
+
+def require_scope(app: InstalledApp, *scopes: str) -> None:
+    """The app must have one of these scopes."""
+    if scopes and not set(scopes) & set(app.scopes):
+        provided = ",".join(app.scopes)
+        raise SlackError("missing_scope", needed=",".join(scopes), provided=provided)
+
+
+def visible_channel(workspace: Workspace, channel_id: str) -> Channel:
+    """A conversation that the app can know of."""
+    channel = workspace.store.channel(channel_id)
+    if channel is None:
+        raise SlackError("channel_not_found")
+    return channel
+
+
+def joined_channel(workspace: Workspace, channel_id: str) -> Channel:
+    """A conversation that the app's bot is in."""
+    channel = visible_channel(workspace, channel_id)
+    if not workspace.store.is_member(channel.id, workspace.app.bot_user_id):
+        raise SlackError("not_in_channel")
+    return channel
+
+
+def known_person(workspace: Workspace, person_id: str) -> Person:
+    """A member of the workspace."""
+    person = workspace.person(person_id)
+    if person is None:
+        raise SlackError("user_not_found")
+    return person
+
+
+def encode_cursor(position: str) -> str:
+    """An opaque cursor for a position; "" stays ""."""
+    return base64.b64encode(f"next:{position}".encode()).decode() if position else ""
+
+
+def decode_cursor(cursor: str) -> str:
+    """The position in a cursor of ours; "" for none."""
+    if not cursor:
+        return ""
+    try:
+        text = base64.b64decode(cursor, validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError) as error:
+        raise SlackError("invalid_cursor") from error
+    if not text.startswith("next:"):
+        raise SlackError("invalid_cursor")
+    return text.removeprefix("next:")
+
+
+def page_of(items: Sequence[T], args: Args, *, most: int = 1000) -> tuple[Sequence[T], str]:
+    """One page of a list that is whole in memory, and the cursor of the next."""
+    start = decode_cursor(args.optional("cursor")) or "0"
+    if not start.isdecimal():
+        raise SlackError("invalid_cursor")
+    end = int(start) + args.number("limit", 100, most=most)
+    return items[int(start) : end], encode_cursor(str(end) if end < len(items) else "")
+
+
+def paged(body: Json, cursor: str) -> Json:
+    """An answer with its cursor, as Slack writes it."""
+    return body | {"response_metadata": {"next_cursor": cursor}}

@@ -1,0 +1,77 @@
+"""Web API: the views.* methods."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bot.workspace.api_parts import Args, Json, Method, known_person
+from bot.workspace.refusals import SlackError
+from bot.workspace.validate import check_view
+from bot.workspace.views import View
+from bot.workspace.workspace import Workspace
+
+
+def _checked_view(args: Args, kind: str) -> Mapping[str, Any]:
+    """The `view` argument, which must be a correct view of this kind ("" for any)."""
+    view = args.json("view")
+    if view is None:
+        raise SlackError("invalid_arguments", "missing required field: view")
+    complaints = check_view(view)
+    if complaints:
+        raise SlackError.of(complaints)
+    checked: Mapping[str, Any] = view
+    if kind and checked["type"] != kind:
+        words = "must be a valid enum value [json-pointer:/view/type]"
+        raise SlackError("invalid_arguments", words)
+    return checked
+
+
+def _answer(view: View) -> Json:
+    """What the app is told of a view: never what a person has entered, which comes with actions."""
+    return {"view": view | {"state": {"values": {}}}}
+
+
+def open_view(workspace: Workspace, args: Args) -> Json:
+    """views.open"""
+    trigger_id = args.text("trigger_id")
+    view = _checked_view(args, "modal")
+    person = workspace.grants.use_trigger(trigger_id)
+    return _answer(workspace.views.open(person, view))
+
+
+def push(workspace: Workspace, args: Args) -> Json:
+    """views.push"""
+    trigger_id = args.text("trigger_id")
+    view = _checked_view(args, "modal")
+    person = workspace.grants.use_trigger(trigger_id)
+    return _answer(workspace.views.push(person, view))
+
+
+def update(workspace: Workspace, args: Args) -> Json:
+    """views.update"""
+    view_id, external_id = args.optional("view_id"), args.optional("external_id")
+    if view_id and external_id:
+        raise SlackError("invalid_arguments", "Cannot provide both `view_id` and `external_id`")
+    if not (view_id or external_id):
+        raise SlackError("invalid_arguments", "missing required field: view_id")
+    view = _checked_view(args, "")
+    person, old = workspace.views.find(view_id=view_id, external_id=external_id)
+    return _answer(workspace.views.update(person, old, view, args.optional("hash")))
+
+
+def publish(workspace: Workspace, args: Args) -> Json:
+    """views.publish"""
+    person = known_person(workspace, args.text("user_id"))
+    view = _checked_view(args, "home")
+    if not workspace.app.has_home:
+        raise SlackError("not_enabled")
+    return _answer(workspace.views.publish(person.id, view, args.optional("hash")))
+
+
+METHODS: Mapping[str, Method] = {
+    "views.open": Method(open_view),
+    "views.push": Method(push),
+    "views.update": Method(update),
+    "views.publish": Method(publish),
+}

@@ -1,0 +1,222 @@
+"""What a person can do with an element of a block: find it, what it holds at first, what may be
+put in (pure).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from bot.workspace.refusals import UiRefused
+
+Json = dict[str, Any]
+Blocks = Sequence[Mapping[str, Any]]
+
+REQUIRED = "Please complete this required field."
+
+_TEXT = ("value", "initial_value")
+_ONE = ("selected_option", "initial_option")
+_MANY = ("selected_options", "initial_options")
+# Element type -> its key in state values, and the key of what it holds at first.
+STATE_KEYS: Mapping[str, tuple[str, str]] = {
+    "plain_text_input": _TEXT,
+    "number_input": _TEXT,
+    "static_select": _ONE,
+    "external_select": _ONE,
+    "radio_buttons": _ONE,
+    "checkboxes": _MANY,
+    "multi_static_select": _MANY,
+    "multi_external_select": _MANY,
+    "users_select": ("selected_user", "initial_user"),
+    "channels_select": ("selected_channel", "initial_channel"),
+    "conversations_select": ("selected_conversation", "initial_conversation"),
+    "multi_users_select": ("selected_users", "initial_users"),
+    "multi_channels_select": ("selected_channels", "initial_channels"),
+    "multi_conversations_select": ("selected_conversations", "initial_conversations"),
+    "datepicker": ("selected_date", "initial_date"),
+    "timepicker": ("selected_time", "initial_time"),
+}
+_OPTION_KEYS = ("selected_option", "selected_options")
+
+
+def elements_of(block: Mapping[str, Any]) -> Iterator[Json]:
+    """The elements of a block that have an action_id."""
+    several = block["elements"] if block["type"] == "actions" else []
+    for element in (block.get("accessory"), block.get("element"), *several):
+        if element is not None and element["type"] != "image":
+            yield element
+
+
+def with_ids(blocks: Blocks, new_id: Iterator[str]) -> list[Json]:
+    """The blocks with a block_id and an action_id wherever the app gave none, as Slack does."""
+
+    def named(element: Mapping[str, Any]) -> Json:
+        interactive = element["type"] != "image"
+        return {"action_id": next(new_id), **element} if interactive else dict(element)
+
+    out = []
+    for block in blocks:
+        full: Json = {"block_id": next(new_id), **block}
+        for name in ("accessory", "element"):
+            if name in full:
+                full[name] = named(full[name])
+        if full["type"] == "actions":
+            full["elements"] = [named(element) for element in full["elements"]]
+        out.append(full)
+    return out
+
+
+def find_element(blocks: Blocks, block_id: str, action_id: str) -> tuple[Json, Json]:
+    """The block and the element with these ids; UiRefused if there is none."""
+    for block in blocks:
+        if block["block_id"] == block_id:
+            for element in elements_of(block):
+                if element["action_id"] == action_id:
+                    return dict(block), element
+    raise UiRefused(f"There is nothing with action {action_id!r} in block {block_id!r} here.")
+
+
+def offered(element: Mapping[str, Any]) -> list[Json]:
+    """The options of a menu, a group of buttons or an overflow."""
+    groups = element.get("option_groups", [])
+    return [*element.get("options", []), *(o for group in groups for o in group["options"])]
+
+
+def _is_many(kind: str) -> bool:
+    return kind == "checkboxes" or kind.startswith("multi_")
+
+
+def initial_entry(element: Mapping[str, Any]) -> Json:
+    """The state value of an element that nobody has touched."""
+    key, initial = STATE_KEYS[element["type"]]
+    empty: list[Any] | None = [] if _is_many(element["type"]) else None
+    return {"type": element["type"], key: element.get(initial, empty)}
+
+
+def state_values(blocks: Blocks, before: Mapping[str, Any]) -> Json:
+    """State values of these blocks: what an element held `before` under the same ids and type,
+    else its initial value.
+    """
+    values: Json = {}
+    for block in blocks:
+        for element in elements_of(block):
+            if element["type"] in STATE_KEYS:
+                held = before.get(block["block_id"], {}).get(element["action_id"])
+                entry = held if _still_fits(element, held) else initial_entry(element)
+                values.setdefault(block["block_id"], {})[element["action_id"]] = entry
+    return values
+
+
+def _still_fits(element: Mapping[str, Any], held: Mapping[str, Any] | None) -> bool:
+    """Whether what an element held before can be held by this one."""
+    kind = element["type"]
+    if held is None or held["type"] != kind:
+        return False
+    key, _ = STATE_KEYS[kind]
+    if key not in _OPTION_KEYS or "external" in kind or not held[key]:
+        return True
+    chosen = held[key] if isinstance(held[key], list) else [held[key]]
+    return {o["value"] for o in chosen} <= {o["value"] for o in offered(element)}
+
+
+def entered(blocks: Blocks, given: Mapping[str, Any], before: Mapping[str, Any]) -> Json:
+    """State values after a person has put in `given`; UiRefused if that cannot be put in."""
+    values = state_values(blocks, before)
+    for block_id, actions in given.items():
+        for action_id, entry in actions.items():
+            _, element = find_element(blocks, block_id, action_id)
+            if element["type"] not in STATE_KEYS:
+                raise UiRefused(
+                    f"Nothing can be put into {action_id!r}: it is a {element['type']}."
+                )
+            values[block_id][action_id] = entry_for(element, entry)
+    return values
+
+
+def entry_for(element: Mapping[str, Any], given: Mapping[str, Any]) -> Json:
+    """The state value of an element that a person set; UiRefused for a choice that is not
+    offered.
+    """
+    kind = element["type"]
+    key, _ = STATE_KEYS[kind]
+    value = given.get(key)
+    if given.get("type", kind) != kind:
+        raise UiRefused(f"{element['action_id']!r} is a {kind}, not a {given['type']}.")
+    if value is not None and not isinstance(value, _value_type(key)):
+        raise UiRefused(f"{key} of {element['action_id']!r} cannot be {value!r}.")
+    if key in _OPTION_KEYS and "external" not in kind:
+        value = _choose(element, value)
+    return {"type": kind, key: None if value == "" else value}
+
+
+def _value_type(key: str) -> type:
+    if key == "selected_option":
+        return dict
+    return list if key.endswith("s") else str
+
+
+def _choose(element: Mapping[str, Any], chosen: Any) -> Any:
+    """The offered options that have the chosen values, whole, as Slack sends them."""
+    if chosen is None:
+        return None
+    by_value = {option["value"]: option for option in offered(element)}
+    several = chosen if isinstance(chosen, list) else [chosen]
+    for option in several:
+        if option.get("value") not in by_value:
+            words = f"{option.get('value')!r} is not offered by {element['action_id']!r}"
+            raise UiRefused(f"{words}: {', '.join(by_value)}.")
+    whole = [by_value[option["value"]] for option in several]
+    return whole if isinstance(chosen, list) else whole[0]
+
+
+# --- what Slack's own client checks before it submits --------------------------------------------
+
+
+def complaints(blocks: Blocks, values: Mapping[str, Any]) -> dict[str, str]:
+    """block_id -> sentence, for every input that Slack's client would not send."""
+    found = {
+        block["block_id"]: _complaint(block, values)
+        for block in blocks
+        if block["type"] == "input" and block["element"]["type"] in STATE_KEYS
+    }
+    return {block_id: text for block_id, text in found.items() if text}
+
+
+def _complaint(block: Mapping[str, Any], values: Mapping[str, Any]) -> str:
+    element = block["element"]
+    key, _ = STATE_KEYS[element["type"]]
+    value = values[block["block_id"]][element["action_id"]][key]
+    if value is None or value in ("", []):
+        return "" if block.get("optional") else REQUIRED
+    if element["type"] == "number_input":
+        return _number_complaint(element, value)
+    return _length_complaint(element, value) if element["type"] == "plain_text_input" else ""
+
+
+def _number_complaint(element: Mapping[str, Any], text: str) -> str:
+    try:
+        number = float(text)
+    except ValueError:
+        return "Please enter a number."
+    if not math.isfinite(number):
+        return "Please enter a number."
+    if not element["is_decimal_allowed"] and not number.is_integer():
+        return "Please enter a whole number."
+    if "min_value" in element and number < float(element["min_value"]):
+        return f"Must be {element['min_value']} or more."
+    if "max_value" in element and number > float(element["max_value"]):
+        return f"Must be {element['max_value']} or less."
+    return ""
+
+
+def _length_complaint(element: Mapping[str, Any], text: str) -> str:
+    low, high = element.get("min_length", 0), element.get("max_length", 3000)
+    if len(text) < low:
+        return f"Must be at least {low} characters."
+    return f"Must be {high} characters or less." if len(text) > high else ""
+
+
+def input_blocks(blocks: Iterable[Mapping[str, Any]]) -> set[str]:
+    """Ids of the blocks that can show an error."""
+    return {block["block_id"] for block in blocks if block["type"] == "input"}

@@ -1,0 +1,141 @@
+"""What an app is sent about an act of a person: Slack's payloads, built from values (pure)."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bot.workspace.installed_app import InstalledApp
+from bot.workspace.people import TEAM_DOMAIN, TEAM_ID, Channel, Person
+
+Payload = dict[str, Any]
+# Slack sends a token that apps ought not to look at any more; signatures and Socket Mode took
+# its place.
+DEPRECATED_TOKEN = "deprecated"
+
+
+@dataclass(frozen=True)
+class Act:
+    """Somebody's act, with the permission that it gives."""
+
+    app: InstalledApp
+    person: Person
+    trigger_id: str
+
+
+def channel_name(channel: Channel) -> str:
+    """The name of a conversation in payloads."""
+    return "directmessage" if channel.is_im else channel.name
+
+
+def slash_command(
+    act: Act, channel: Channel, command: str, text: str, response_url: str
+) -> Payload:
+    """A slash command."""
+    return {
+        "token": DEPRECATED_TOKEN,
+        "team_id": TEAM_ID,
+        "team_domain": TEAM_DOMAIN,
+        "channel_id": channel.id,
+        "channel_name": channel_name(channel),
+        "user_id": act.person.id,
+        "user_name": act.person.name,
+        "command": command,
+        "text": text,
+        "api_app_id": act.app.app_id,
+        "is_enterprise_install": "false",
+        "response_url": response_url,
+        "trigger_id": act.trigger_id,
+    }
+
+
+def _interaction(act: Act, kind: str) -> Payload:
+    return {
+        "type": kind,
+        "team": {"id": TEAM_ID, "domain": TEAM_DOMAIN},
+        "user": {
+            "id": act.person.id,
+            "username": act.person.name,
+            "name": act.person.name,
+            "team_id": TEAM_ID,
+        },
+        "api_app_id": act.app.app_id,
+        "token": DEPRECATED_TOKEN,
+        "trigger_id": act.trigger_id,
+        "enterprise": None,
+        "is_enterprise_install": False,
+    }
+
+
+def message_action(
+    act: Act,
+    channel: Channel,
+    message: Mapping[str, Any],
+    action: Mapping[str, Any],
+    values: Mapping[str, Any],
+    response_url: str,
+) -> Payload:
+    """block_actions on a message. Of an ephemeral message Slack sends the ts alone."""
+    is_ephemeral = bool(message.get("is_ephemeral"))
+    container: Payload = {
+        "type": "message",
+        "message_ts": message["ts"],
+        "channel_id": channel.id,
+        "is_ephemeral": is_ephemeral,
+    }
+    if "thread_ts" in message:
+        container["thread_ts"] = message["thread_ts"]
+    payload = _interaction(act, "block_actions") | {
+        "container": container,
+        "channel": {"id": channel.id, "name": channel_name(channel)},
+        "state": {"values": values},
+        "response_url": response_url,
+        "actions": [action],
+    }
+    return payload if is_ephemeral else payload | {"message": message}
+
+
+def view_action(act: Act, view: Mapping[str, Any], action: Mapping[str, Any]) -> Payload:
+    """block_actions in a view."""
+    return _interaction(act, "block_actions") | {
+        "container": {"type": "view", "view_id": view["id"]},
+        "view": view,
+        "actions": [action],
+    }
+
+
+def view_submission(act: Act, view: Mapping[str, Any]) -> Payload:
+    """A submitted form."""
+    return _interaction(act, "view_submission") | {"view": view, "response_urls": []}
+
+
+def view_closed(act: Act, view: Mapping[str, Any], *, is_cleared: bool) -> Payload:
+    """A form that was closed without being submitted."""
+    payload = _interaction(act, "view_closed")
+    del payload["trigger_id"]
+    return payload | {"view": view, "is_cleared": is_cleared}
+
+
+def event(app: InstalledApp, inner: Mapping[str, Any], at: float) -> Payload:
+    """An event of the Events API."""
+    return {
+        "token": DEPRECATED_TOKEN,
+        "team_id": TEAM_ID,
+        "api_app_id": app.app_id,
+        "event": inner,
+        "type": "event_callback",
+        "event_id": f"Ev{secrets.token_hex(6).upper()}",
+        "event_time": int(at),
+        "authorizations": [
+            {
+                "enterprise_id": None,
+                "team_id": TEAM_ID,
+                "user_id": app.bot_user_id,
+                "is_bot": True,
+                "is_enterprise_install": False,
+            }
+        ],
+        "is_ext_shared_channel": False,
+    }

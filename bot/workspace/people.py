@@ -1,0 +1,104 @@
+"""Who and what is in the workspace at the start: its people, its channels, its name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from bot.workspace.installed_app import InstalledApp
+
+TEAM_ID = "T0LOCAL"
+TEAM_NAME = "Local workspace"
+TEAM_DOMAIN = "local"
+SLACKBOT = "USLACKBOT"
+
+
+@dataclass(frozen=True)
+class Person:
+    """A member of the workspace, human or bot. `bot_id` and `app_id` are "" for people."""
+
+    id: str
+    name: str
+    real_name: str
+    color: str
+    is_owner: bool = False
+    is_guest: bool = False
+    bot_id: str = ""
+    app_id: str = ""
+
+    @property
+    def is_bot(self) -> bool:
+        """Whether no human acts as this member."""
+        return bool(self.bot_id) or self.id == SLACKBOT
+
+
+@dataclass(frozen=True)
+class Channel:
+    """A conversation. A direct message (`im_user` says with whom the bot has it) has no name."""
+
+    id: str
+    name: str
+    created: int
+    im_user: str = ""
+
+    @property
+    def is_im(self) -> bool:
+        """Whether this is a direct message."""
+        return bool(self.im_user)
+
+
+PEOPLE = (
+    Person("U0ADA", "ada", "Ada Lovelace", "8d3daf", is_owner=True),
+    Person("U0GRACE", "grace", "Grace Hopper", "2b7a78"),
+    Person("U0GUEST", "guest", "Guest", "9a5b13", is_guest=True),
+    Person(SLACKBOT, "slackbot", "Slackbot", "757575"),
+)
+CHANNELS = (("C0GENERAL", "general"), ("C0TUNING", "tuning"))
+# The app's bot is a member of this channel from the start, so that nobody has to invite it.
+BOT_CHANNEL = "C0TUNING"
+
+
+def bot_person(app: InstalledApp) -> Person:
+    """The app's bot as a member."""
+    return Person(
+        app.bot_user_id,
+        app.bot_name,
+        app.name,
+        "1264a3",
+        bot_id=app.bot_id,
+        app_id=app.app_id,
+    )
+
+
+def user_object(person: Person) -> dict[str, Any]:
+    """Slack's user object."""
+    profile = {
+        "real_name": person.real_name,
+        "display_name": person.name,
+        "real_name_normalized": person.real_name,
+        "display_name_normalized": person.name,
+        "team": TEAM_ID,
+    }
+    if person.is_bot:
+        profile |= {"bot_id": person.bot_id, "api_app_id": person.app_id}
+    return {
+        "id": person.id,
+        "team_id": TEAM_ID,
+        "name": person.name,
+        "deleted": False,
+        "color": person.color,
+        "real_name": person.real_name,
+        "tz": "Etc/UTC",
+        "tz_label": "Coordinated Universal Time",
+        "tz_offset": 0,
+        "profile": profile,
+        "is_admin": person.is_owner,
+        "is_owner": person.is_owner,
+        "is_primary_owner": person.is_owner,
+        "is_restricted": person.is_guest,
+        "is_ultra_restricted": False,
+        # Slack says false here for its own Slackbot.
+        "is_bot": bool(person.bot_id),
+        "is_app_user": False,
+        "updated": 0,
+    }

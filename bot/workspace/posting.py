@@ -1,0 +1,161 @@
+"""Messages come, change and go: keep them, and tell the pages.
+
+The one way to a message for API, people and answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from bot.workspace.elements import with_ids
+from bot.workspace.people import SLACKBOT, TEAM_ID, Channel
+from bot.workspace.store import Message
+from bot.workspace.views import random_ids
+from bot.workspace.workspace import Workspace
+
+CONTENT = ("text", "blocks", "attachments", "metadata")
+
+
+def content_of(args: Mapping[str, Any]) -> dict[str, Any]:
+    """What a message says, from checked arguments: text always, the rest if it is there, with
+    ids for blocks.
+    """
+    content: dict[str, Any] = {"text": args.get("text") or ""}
+    if args.get("blocks"):
+        content["blocks"] = with_ids(args["blocks"], random_ids())
+    if args.get("attachments"):
+        content["attachments"] = [
+            _attachment(index, a) for index, a in enumerate(args["attachments"], start=1)
+        ]
+    if args.get("metadata"):
+        content["metadata"] = args["metadata"]
+    return content
+
+
+def _attachment(index: int, given: Mapping[str, Any]) -> dict[str, Any]:
+    attachment: dict[str, Any] = {"id": index, "fallback": "[no preview available]", **given}
+    if "blocks" in attachment:
+        attachment["blocks"] = with_ids(attachment["blocks"], random_ids())
+    return attachment
+
+
+def bot_message(workspace: Workspace, content: Mapping[str, Any]) -> Message:
+    """A message of the app's bot, without ts."""
+    app = workspace.app
+    return {
+        "type": "message",
+        "user": app.bot_user_id,
+        "bot_id": app.bot_id,
+        "app_id": app.app_id,
+        "team": TEAM_ID,
+        "bot_profile": {
+            "id": app.bot_id,
+            "app_id": app.app_id,
+            "name": app.bot_name,
+            "deleted": False,
+            "team_id": TEAM_ID,
+        },
+        **content,
+    }
+
+
+def whole(workspace: Workspace, channel: str, messages: Sequence[Message]) -> list[Message]:
+    """The messages with what their threads add to roots."""
+    roots = [m["ts"] for m in messages if m.get("thread_ts", m["ts"]) == m["ts"]]
+    threads = workspace.store.threads(channel, roots)
+    return [
+        {**m, "thread_ts": m["ts"], **threads[m["ts"]]} if m["ts"] in threads else m
+        for m in messages
+    ]
+
+
+def audience(channel: Channel) -> str:
+    """The only person who sees this conversation, or "" if everybody does."""
+    return channel.im_user
+
+
+def post(workspace: Workspace, channel: Channel, message: Message) -> Message:
+    """Gives the message its ts, keeps and tells it."""
+    ts = workspace.store.next_ts(channel.id, workspace.timing.now())
+    posted = {**message, "ts": ts}
+    workspace.store.add(channel.id, posted)
+    _tell(workspace, "message", channel, message=posted)
+    _tell_root(workspace, channel, posted)
+    return posted
+
+
+def change(workspace: Workspace, channel: Channel, message: Message) -> None:
+    """Keeps and tells the new state of a message."""
+    workspace.store.replace(channel.id, message)
+    shown = whole(workspace, channel.id, [message])[0]
+    _tell(workspace, "message_changed", channel, message=shown)
+
+
+def delete(workspace: Workspace, channel: Channel, message: Message) -> None:
+    """Takes a message away; the root of a thread leaves a tombstone, as in Slack."""
+    if workspace.store.threads(channel.id, [message["ts"]]):
+        tombstone = {
+            "type": "message",
+            "subtype": "tombstone",
+            "user": SLACKBOT,
+            "hidden": True,
+            "ts": message["ts"],
+            "text": "This message was deleted.",
+        }
+        change(workspace, channel, tombstone)
+        return
+    workspace.store.remove(channel.id, message["ts"])
+    thread = {"thread_ts": message["thread_ts"]} if "thread_ts" in message else {}
+    _tell(workspace, "message_deleted", channel, ts=message["ts"], **thread)
+    _tell_root(workspace, channel, message)
+
+
+def _tell_root(workspace: Workspace, channel: Channel, message: Message) -> None:
+    """The root of a thread shows how many replies it has."""
+    if "thread_ts" not in message:
+        return
+    root = workspace.store.message(channel.id, message["thread_ts"])
+    if root is not None:
+        shown = whole(workspace, channel.id, [root])[0]
+        _tell(workspace, "message_changed", channel, message=shown)
+
+
+def _tell(workspace: Workspace, event: str, channel: Channel, **data: Any) -> None:
+    workspace.hub.tell(event, {"channel": channel.id, **data}, only=audience(channel))
+
+
+def whisper(workspace: Workspace, channel: Channel, person: str, message: Message) -> Message:
+    """Shows a message to one person."""
+    ts = workspace.store.next_ts(channel.id, workspace.timing.now())
+    shown = {**message, "ts": ts, "is_ephemeral": True}
+    workspace.ephemerals.put(person, channel.id, shown)
+    workspace.hub.tell("ephemeral", {"channel": channel.id, "message": shown}, only=person)
+    return shown
+
+
+def change_whisper(workspace: Workspace, channel: Channel, person: str, message: Message) -> None:
+    """Shows the new state of a message that one person sees."""
+    workspace.ephemerals.put(person, channel.id, message)
+    data = {"channel": channel.id, "message": message}
+    workspace.hub.tell("message_changed", data, only=person)
+
+
+def delete_whisper(workspace: Workspace, channel: Channel, person: str, ts: str) -> None:
+    """Takes away a message that one person sees."""
+    if workspace.ephemerals.remove(person, channel.id, ts):
+        data = {"channel": channel.id, "ts": ts}
+        workspace.hub.tell("message_deleted", data, only=person)
+
+
+def slackbot_says(workspace: Workspace, channel: Channel, person: str, text: str) -> None:
+    """Slack's own failure texts: a toast, and a message that stays."""
+    message = {"type": "message", "user": SLACKBOT, "text": text}
+    whisper(workspace, channel, person, message)
+    workspace.hub.tell("toast", {"text": text, "level": "error"}, only=person)
+
+
+def replaced(old: Message, content: Mapping[str, Any], *, drop: Iterable[str] = ()) -> Message:
+    """The old message with new content; `drop` names parts that go."""
+    kept = {name: value for name, value in old.items() if name not in drop}
+    return {**kept, **content}

@@ -1,0 +1,104 @@
+"""Chromium, a workspace of its own for each test, and a small app in it that is not ours."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Error, Page, sync_playwright
+from slack_sdk import WebClient
+
+from tests.browser.sample_app import MANIFEST, SampleApp
+from tests.harness import RunningWorkspace
+
+CHROMIUM_FLAGS = [
+    "--no-sandbox",  # the tests run as root in a container
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+LAPTOP = {"width": 1280, "height": 860}
+
+OpenPage = Callable[..., Page]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium of the system; Playwright brings only the driver."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        pytest.fail("Chromium is not installed: apt-get install chromium")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Iterator[RunningWorkspace]:
+    running = RunningWorkspace(tmp_path / "workspace", MANIFEST)
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def slack(workspace: RunningWorkspace) -> WebClient:
+    """What a bot posts with."""
+    return WebClient(workspace.bot_token, base_url=workspace.api_url)
+
+
+@pytest.fixture
+def app(workspace: RunningWorkspace, slack: WebClient) -> Iterator[SampleApp]:
+    running = SampleApp(slack, workspace.app_token)
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def complaints() -> list[str]:
+    """What the pages of a test logged as errors or warnings."""
+    return []
+
+
+@pytest.fixture
+def open_page(
+    browser: Browser, workspace: RunningWorkspace, complaints: list[str]
+) -> Iterator[OpenPage]:
+    """Opens the page of the workspace, as often as wanted; no page may log an error."""
+    contexts = []
+
+    def note(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            complaints.append(message.text)
+
+    def broken(error: Error) -> None:
+        complaints.append(str(error))
+
+    def open_one(path: str = "/", *, url: str = workspace.url, **options: Any) -> Page:
+        context = browser.new_context(**{"viewport": LAPTOP, **options})
+        context.grant_permissions(["clipboard-read", "clipboard-write"])
+        context.set_default_timeout(15_000)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", note)
+        page.on("pageerror", broken)
+        page.goto(url.rstrip("/") + path)
+        page.wait_for_selector("#composer")
+        return page
+
+    yield open_one
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def browser_page(open_page: OpenPage) -> Page:
+    """The page as a newcomer on a laptop sees it."""
+    return open_page()
