@@ -84,3 +84,15 @@ def variable(field: str) -> str:
     info = Settings.model_fields.get(field)
     alias = info.validation_alias if info else None
     return alias if isinstance(alias, str) else f"KATIB_TUNE_{field.upper()}"
+
+
+def table() -> str:
+    """The Markdown table of all settings, as it stands in the README."""
+    rows = ["| Variable | Default | Meaning |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        default = {"state_dir": "~/.local/state/katib-tune", "allow_code": "false"}.get(
+            name, field.default
+        )
+        shown = "" if default is None else f"`{default}`"
+        rows.append(f"| `{variable(name)}` | {shown} | {field.description} |")
+    return "\n".join(rows)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bot import settings
 from bot.slack import command
 from tests.guide import CUSTOM, LLAMA, SOURCE
 
@@ -22,6 +23,10 @@ def between(marker: str) -> str:
 
 def test_the_table_of_words_is_the_one_made_from_the_spec() -> None:
     assert between("words") == command.words_table()
+
+
+def test_every_setting_stands_in_the_table_of_settings() -> None:
+    assert between("settings") == settings.table()
 
 
 @pytest.mark.parametrize(("marker", "line"), [("guide-llama", LLAMA), ("guide-custom", CUSTOM)])
