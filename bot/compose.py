@@ -77,7 +77,8 @@ def identify(client: WebClient) -> Mapping[str, Any]:
             hint="Copy it again from the app's page, OAuth & Permissions, into SLACK_BOT_TOKEN.",
         ) from error
     except OSError as error:
-        raise TuneError(f"Slack cannot be reached at {client.base_url}: {error}.") from error
+        reason = getattr(error, "reason", error)
+        raise TuneError(f"Slack cannot be reached at {client.base_url}: {reason}.") from error
     return {"user": answer.get("user"), "team": answer.get("team")}
 
 
@@ -212,7 +213,7 @@ def workspace(settings: Settings, *, manifest: Path | None, with_parent: bool) -
     """The embedded workspace alone; its first line on stdout is one JSON object."""
     import yaml
 
-    from bot.workspace.refusals import WorkspaceError
+    from bot.workspace.refusals import PortTaken, WorkspaceError
     from bot.workspace.server import serve
 
     path = manifest or our_manifest()
@@ -233,6 +234,10 @@ def workspace(settings: Settings, *, manifest: Path | None, with_parent: bool) -
             manifest=app_manifest,
             ready=ready,
         )
+    except PortTaken as error:
+        raise TuneError(
+            str(error), hint=f"For example: KATIB_TUNE_PORT={settings.port + 1} make run"
+        ) from error
     except WorkspaceError as error:
         raise TuneError(str(error)) from error
     return 0

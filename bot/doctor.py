@@ -137,8 +137,12 @@ def _engine(settings: Settings) -> Iterator[Finding]:
             )  # fmt: skip
     folder = settings.state_dir
     existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
-    if not os.access(existing, os.W_OK):
-        yield Finding("wrong", "engine", f"{existing} cannot be written; set KATIB_TUNE_STATE_DIR.")
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        yield Finding(
+            "wrong",
+            "engine",
+            f"{existing} is no folder that can be written; set KATIB_TUNE_STATE_DIR.",
+        )
     free = shutil.disk_usage(existing).free // 2**20
     verdict: Verdict = "ok" if free >= FREE_DISK_MB else "wrong"
     yield Finding(verdict, "engine", f"{free} MB are free where Experiments are kept ({folder}).")
