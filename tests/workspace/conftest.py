@@ -1,0 +1,127 @@
+"""A workspace with a small app of no particular trade, and an unmodified Bolt app for it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from slack_bolt import App
+from slack_bolt.adapter.socket_mode import SocketModeHandler
+from slack_sdk import WebClient
+
+from bot.workspace.timing import Timing
+from tests.harness import RunningWorkspace
+
+SCOPES = [
+    "commands",
+    "chat:write",
+    "channels:history",
+    "channels:read",
+    "channels:join",
+    "im:history",
+    "im:read",
+    "im:write",
+    "reactions:write",
+    "users:read",
+    "team:read",
+    "app_mentions:read",
+]
+MANIFEST: dict[str, Any] = {
+    "display_information": {"name": "weather-bot"},
+    "features": {
+        "bot_user": {"display_name": "weather"},
+        "app_home": {"home_tab_enabled": True},
+        "slash_commands": [
+            {"command": "/weather", "description": "How it will be", "usage_hint": "[town]"}
+        ],
+    },
+    "oauth_config": {"scopes": {"bot": SCOPES}},
+    "settings": {
+        "interactivity": {"is_enabled": True},
+        "event_subscriptions": {"bot_events": ["app_mention", "message.channels", "message.im"]},
+        "socket_mode_enabled": True,
+    },
+}
+
+
+class Clock:
+    """The real time, until a test moves it."""
+
+    def __init__(self) -> None:
+        self.ahead_s = 0.0
+
+    def __call__(self) -> float:
+        return time.time() + self.ahead_s
+
+    def advance(self, seconds: float) -> None:
+        self.ahead_s += seconds
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(scope="session")
+def behind() -> Iterator[Callable[[Callable[[], None]], None]]:
+    """Does things behind the tests, and at the end waits for them all."""
+    with ThreadPoolExecutor(8) as pool:
+        doing: list[Future[None]] = []
+        yield lambda work: doing.append(pool.submit(work))
+        for future in doing:
+            future.result()
+
+
+@pytest.fixture
+def handlers() -> list[SocketModeHandler]:
+    """The Socket Mode clients of this test."""
+    return []
+
+
+@pytest.fixture
+def workspace(
+    tmp_path: Path,
+    clock: Clock,
+    handlers: list[SocketModeHandler],
+    behind: Callable[[Callable[[], None]], None],
+) -> Iterator[RunningWorkspace]:
+    running = RunningWorkspace(tmp_path / "state", MANIFEST, timing=Timing(now=clock))
+    yield running
+
+    def end() -> None:
+        # The SDK's client takes three seconds to close: it waits for a read to time out.
+        for handler in handlers:
+            handler.close()
+        running.stop()
+
+    behind(end)
+
+
+@pytest.fixture
+def client(workspace: RunningWorkspace) -> WebClient:
+    return WebClient(workspace.bot_token, base_url=workspace.api_url)
+
+
+@pytest.fixture
+def app(client: WebClient) -> App:
+    """An app without listeners; `connect` it when they are there."""
+    return App(client=client)
+
+
+@pytest.fixture
+def connect(
+    workspace: RunningWorkspace, handlers: list[SocketModeHandler]
+) -> Callable[[App], SocketModeHandler]:
+    """Connects an app over Socket Mode with the SDK's own client."""
+
+    def connected(app: App) -> SocketModeHandler:
+        handler = SocketModeHandler(app, workspace.app_token)
+        handler.connect()
+        handlers.append(handler)
+        return handler
+
+    return connected
