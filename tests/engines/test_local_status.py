@@ -1,0 +1,279 @@
+"""What ends an Experiment, how a trial ended, and what a running one has said."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot import spec
+from bot.engines.local_check import cpus, refusals
+from bot.engines.local_hardware import gpus
+from bot.engines.local_outcome import Remains, Verdict, outcome
+from bot.engines.local_status import ending, experiment, stopped
+from bot.engines.local_tail import READ_LIMIT, LogTail
+from bot.spec import TuneSpec
+from bot.status import (
+    ExperimentCondition,
+    Observation,
+    Record,
+    TrialCondition,
+    TrialStatus,
+)
+
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+def wanted(**changes: Any) -> TuneSpec:
+    data = {
+        "name": "e",
+        "objective_function": "f",
+        "objective_source": "def f(p): ...",
+        "objective_metric_name": "result",
+        "parameters": {"x": {"list": [1, 2, 3, 4]}},
+        "max_trial_count": 4,
+        "parallel_trial_count": 1,
+    }
+    return spec.read({**data, **changes})
+
+
+def trials(*ends: float | TrialCondition, known_good: bool = False) -> list[TrialStatus]:
+    """Trials that succeeded with a value, or are in a condition."""
+    return [
+        TrialStatus(
+            name=f"e-{number}",
+            number=number,
+            condition=end if isinstance(end, TrialCondition) else TrialCondition.SUCCEEDED,
+            parameters={},
+            observation={}
+            if isinstance(end, TrialCondition)
+            else {"result": Observation(min=end, max=end, latest=end)},
+            known_good=known_good and number == 0,
+            message="It broke." if end == TrialCondition.FAILED else "",
+            start_time=NOW - timedelta(minutes=10 - number),
+            completion_time=None if end == TrialCondition.RUNNING else NOW,
+        )
+        for number, end in enumerate(ends)
+    ]
+
+
+FAILED, KILLED = TrialCondition.FAILED, TrialCondition.KILLED
+GOAL, MAX_TRIALS = "ExperimentGoalReached", "ExperimentMaxTrialsReached"
+FAILURE = "ExperimentFailed"
+RUNNING, UNAVAILABLE = TrialCondition.RUNNING, TrialCondition.METRICS_UNAVAILABLE
+
+
+@pytest.mark.parametrize(
+    ("changes", "ends", "reason"),
+    [
+        ({}, (0.1, 0.2, 0.3), None),
+        ({}, (0.1, 0.2, 0.3, RUNNING), None),
+        ({}, (0.1, 0.2, KILLED, UNAVAILABLE), MAX_TRIALS),
+        ({"objective_goal": 0.3}, (0.1, 0.3), GOAL),
+        ({"objective_goal": 0.3, "objective_type": "minimize"}, (0.4, 0.3), GOAL),
+        ({"objective_goal": 0.2, "objective_type": "minimize"}, (0.4, 0.3), None),
+        ({"max_failed_trial_count": 2}, (FAILED, 0.1), None),
+        ({"max_failed_trial_count": 2}, (FAILED, UNAVAILABLE), FAILURE),
+        ({"max_failed_trial_count": 0}, (0.1,), None),
+        ({"max_failed_trial_count": 0}, (0.1, FAILED), FAILURE),
+        ({"max_trial_count": 2}, (FAILED, FAILED), FAILURE),
+        # Katib's order: the goal, then failures, then the number of trials.
+        ({"objective_goal": 0.3, "max_failed_trial_count": 1}, (FAILED, 0.4), GOAL),
+        ({"max_failed_trial_count": 1}, (0.1, 0.2, 0.3, FAILED), FAILURE),
+        ({"max_duration_seconds": 599}, (0.1,), "BudgetReached"),
+        ({"max_duration_seconds": 601}, (0.1,), None),
+        ({"max_duration_seconds": 599}, (), None),
+    ],
+)  # fmt: skip
+def test_what_ends_an_experiment(changes: Any, ends: Any, reason: str | None) -> None:
+    end = ending(wanted(**changes), trials(*ends), NOW)
+    assert (end.reason if end else None) == reason
+
+
+def test_a_failed_experiment_says_what_failed_last() -> None:
+    end = ending(wanted(max_failed_trial_count=1), trials(0.1, FAILED), NOW)
+    assert end and end.message == "1 of 2 trials failed; e-1: It broke."
+
+
+def test_a_budget_without_any_success_is_a_failure() -> None:
+    end = ending(wanted(max_duration_seconds=1), trials(RUNNING), NOW)
+    assert end and end.condition == ExperimentCondition.FAILED
+
+
+def test_under_grid_the_known_good_trial_counts_for_nothing_but_the_optimum() -> None:
+    grid = wanted(algorithm_name="grid", max_trial_count=2, max_failed_trial_count=1)
+    assert ending(grid, trials(FAILED, 0.1, known_good=True), NOW) is None
+    assert ending(grid, trials(0.3, 0.1, known_good=True), NOW) is None
+    over = ending(grid, trials(0.3, 0.1, 0.2, known_good=True), NOW)
+    assert over and over.reason == "ExperimentMaxTrialsReached"
+
+
+def test_an_experiment_whose_end_is_decided_runs_until_its_trials_have_ended() -> None:
+    record = Record(uid="u", spec=wanted(), created=NOW, requested_by="U1")
+    end = stopped("U1", NOW)
+    running = experiment(record, trials(0.1, RUNNING), end).status
+    over = experiment(record, trials(0.1, KILLED), end).status
+    assert (running.condition, running.completion_time) == (ExperimentCondition.RUNNING, None)
+    assert (over.condition, over.reason) == (ExperimentCondition.KILLED, "StoppedByUser")
+    assert over.optimal_trial_name == "e-0"
+
+
+# -- how a trial ended
+
+GOOD = '{"state": "Succeeded", "metrics": {"result": {"min": 1, "max": 2, "latest": 1}}}'
+STOP = Verdict(condition=KILLED, reason="StoppedByUser", message="Stopped by U1.")
+
+
+def gone(code: int | None, log: str = "", **facts: Any) -> Remains:
+    """A process that left no result."""
+    return Remains(result=None, exit_code=code, log=log, **facts)
+
+
+def wrote(result: str, code: int | None = 0) -> Remains:
+    return Remains(result=result, exit_code=code)
+
+
+DIVERGED = '{"state": "Failed", "reason": "Diverged"}'
+SIGTERMED = '{"state": "Failed", "reason": "Killed"}'
+SUCCEEDED = TrialCondition.SUCCEEDED
+
+
+@pytest.mark.parametrize(
+    ("remains", "verdict", "condition", "reason"),
+    [
+        (wrote(GOOD), None, SUCCEEDED, ""),
+        (wrote(GOOD, None), None, SUCCEEDED, ""),
+        (wrote(GOOD, -15), STOP, SUCCEEDED, ""),
+        (wrote('{"state": "Succeeded"}'), None, UNAVAILABLE, "MetricsUnavailable"),
+        (wrote(DIVERGED, 5), None, FAILED, "Diverged"),
+        (wrote(SIGTERMED, 143), None, FAILED, "Killed"),
+        (wrote(SIGTERMED, 143), STOP, KILLED, "StoppedByUser"),
+        (wrote("{"), None, FAILED, "CorruptResult"),
+        (gone(0), None, FAILED, "CorruptResult"),
+        (gone(-9), None, FAILED, "Killed"),
+        (gone(-9), STOP, KILLED, "StoppedByUser"),
+        (gone(-9, memory_ran_out=True), None, FAILED, "OutOfMemory"),
+        (gone(-11, memory_ran_out=True), None, FAILED, "Killed"),
+        (gone(None), None, FAILED, "Killed"),
+        (gone(1, "Traceback\nerror: Odd."), None, FAILED, "CodeError"),
+        (gone(2, "error: no such flag"), None, FAILED, "BadParameter"),
+        (gone(1, disk_was_full=True), None, FAILED, "DiskFull"),
+        (gone(1, "sh: 1: No space left on device"), None, FAILED, "DiskFull"),
+    ],
+)  # fmt: skip
+def test_how_a_trial_ended(
+    remains: Remains, verdict: Verdict | None, condition: TrialCondition, reason: str
+) -> None:
+    end = outcome(wanted(), remains, verdict, NOW)
+    assert (end.condition, end.reason) == (condition, reason)
+
+
+@pytest.mark.parametrize("code", [None, 0, 1, 2, -9, -11])
+def test_a_trial_without_a_result_says_so_in_a_sentence(code: int | None) -> None:
+    assert outcome(wanted(), Remains(result=None, exit_code=code), None, NOW).message
+
+
+def test_a_killed_trial_names_its_signal() -> None:
+    end = outcome(wanted(), Remains(result=None, exit_code=-11), None, NOW)
+    assert end.message == "The trial was killed by SIGSEGV."
+
+
+# -- what a running trial has said
+
+
+def test_a_log_is_read_as_it_grows(tmp_path: Path) -> None:
+    log = tmp_path / "trial.log"
+    tail = LogTail(log, ["result"])
+    assert tail.read().observation == {}
+    log.write_text("other=1\nresult=3\nresult=")
+    assert tail.read().observation == {"result": Observation(min=3, max=3, latest=3)}
+    with log.open("a") as file:
+        file.write("1\n2026-01-01T00:00:00Z other=5\n2026-01-01T00:00:00Z progress 1/2\n")
+    live = tail.read()
+    assert live.observation == {
+        "result": Observation(min=1, max=3, latest=1),
+        "other": Observation(min=5, max=5, latest=5),
+    }
+    assert live.progress == 0.5
+
+
+def test_of_a_log_that_grows_too_fast_the_end_is_read(tmp_path: Path) -> None:
+    log = tmp_path / "trial.log"
+    tail = LogTail(log, ["result"])
+    log.write_text("result=1\n" + "x" * READ_LIMIT + "\nresult=2\n")
+    assert tail.read().observation["result"] == Observation(min=2, max=2, latest=2)
+
+
+# -- what is refused
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"algorithm_name": "sobol"}, "algorithm_name"),
+        ({"early_stopping": "medianstop"}, "early_stopping"),
+        ({"num_workers": 2}, "num_workers"),
+        ({"num_procs_per_worker": 2}, "num_procs_per_worker"),
+        ({"gpu": 2}, "gpu"),
+        ({"cpu": "9"}, "cpu"),
+        ({"memory": "10Gi"}, "memory"),
+        ({"namespace": "kubeflow"}, "namespace"),
+        ({"storage_class": "fast"}, "storage_class"),
+        ({"resume_policy": "LongRunning"}, "resume_policy"),
+        ({"metrics_collector": "File"}, "metrics_collector"),
+        ({"packages_to_install": "einops"}, "packages_to_install"),
+        ({"model_access_token": "hub/token"}, "model_access_token"),
+    ],
+)
+def test_what_this_engine_cannot_do_is_refused_by_field(changes: Any, field: str) -> None:
+    found = list(refusals(wanted(**changes), allow_code=True, cores=8, gpus=1))
+    assert [error.field for error in found] == [field]
+    assert all(word in str(found[0]) for word in (str(next(iter(changes.values())))[:5],))
+
+
+def test_a_field_at_its_default_is_not_refused() -> None:
+    asked = wanted(
+        num_workers=1, gpu=0, resume_policy="Never", metrics_collector="StdOut", namespace=None,
+        storage_size="10Gi", packages_to_install=(),
+    )  # fmt: skip
+    assert list(refusals(asked, allow_code=True, cores=1, gpus=0)) == []
+
+
+def test_an_image_and_other_model_types_are_refused() -> None:
+    image = spec.read(
+        {
+            "name": "i",
+            "objective_image": "img:1",
+            "objective_command": ["run"],
+            "objective_metric_name": "result",
+            "parameters": {"x": {"min": 1, "max": 2}},
+        }
+    )
+    causal = spec.read(
+        {
+            "name": "c",
+            "model_uri": "m",
+            "dataset": "d",
+            "transformer_type": "AutoModelForCausalLM",
+            "lora_config": {"r": {"list": [8, 16]}},
+        }
+    )
+    for asked, field in ((image, "objective_image"), (causal, "transformer_type")):
+        found = list(refusals(asked, allow_code=True, cores=1, gpus=0))
+        assert [error.field for error in found] == [field]
+
+
+@pytest.mark.parametrize(("text", "count"), [("4", 4), ("500m", 1), ("2500m", 3), ("0.5", 1)])
+def test_cpus_are_counted_in_whole(text: str, count: int) -> None:
+    assert cpus(text) == count
+
+
+def test_gpus_are_the_visible_ones(tmp_path: Path) -> None:
+    for name in ("nvidia0", "nvidia1", "nvidia10", "nvidiactl", "nvidia-uvm"):
+        (tmp_path / name).touch()
+    assert gpus({}, tmp_path) == ["0", "1", "10"]
+    assert gpus({"CUDA_VISIBLE_DEVICES": "1, 3"}, tmp_path) == ["1", "3"]
+    assert gpus({"CUDA_VISIBLE_DEVICES": ""}, tmp_path) == []
+    assert gpus({"CUDA_VISIBLE_DEVICES": "-1"}, tmp_path) == []

@@ -1,0 +1,152 @@
+"""A spec in Optuna's words."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import optuna
+import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.samplers import RandomSampler
+
+from bot import spec
+from bot.engines.local_study import (
+    distributions,
+    grid_point,
+    parameters,
+    sampler,
+    seed_of,
+    suggest,
+)
+from bot.spec import TuneSpec
+from bot.status import Record
+
+
+def search(**changes: Any) -> TuneSpec:
+    data = {
+        "name": "s",
+        "objective_function": "f",
+        "objective_source": "def f(p): ...",
+        "objective_metric_name": "result",
+        "parameters": {"x": {"min": 0.0, "max": 1.0}},
+    }
+    return spec.read({**data, **changes})
+
+
+@pytest.mark.parametrize(
+    ("parameter", "distribution"),
+    [
+        ({"min": 0.1, "max": 2}, FloatDistribution(0.1, 2)),
+        (
+            {"min": 1e-5, "max": 1e-3, "distribution": "logUniform"},
+            FloatDistribution(1e-5, 1e-3, log=True),
+        ),
+        ({"min": 0.0, "max": 0.3, "step": 0.1}, FloatDistribution(0, 0.3, step=0.1)),
+        ({"min": 0.0, "max": 0.35, "step": 0.1}, FloatDistribution(0, 0.3, step=0.1)),
+        ({"min": 1, "max": 9}, IntDistribution(1, 9)),
+        ({"min": 1, "max": 10, "step": 3}, IntDistribution(1, 10, step=3)),
+        ({"min": 1, "max": 9, "step": 3}, IntDistribution(1, 7, step=3)),
+        ({"min": 1, "max": 9, "distribution": "logUniform"}, IntDistribution(1, 9, log=True)),
+        ({"list": [8, 16, 32]}, CategoricalDistribution([8, 16, 32])),
+        ({"list": ["a", None, True]}, CategoricalDistribution(["a", None, True])),
+    ],
+)
+def test_every_kind_of_parameter_has_its_distribution(parameter: Any, distribution: Any) -> None:
+    assert distributions(search(parameters={"x": parameter})) == {"x": distribution}
+
+
+def test_only_searched_hyperparameters_are_suggested_in_the_spec_s_order() -> None:
+    wanted = search(
+        parameters={"z": {"list": ["a", "b"]}, "fixed": 3, "a": {"min": 1, "max": 4}},
+    )
+    trial = optuna.create_study(sampler=RandomSampler(seed=1)).ask()
+    suggest(trial, wanted)
+    assert list(parameters(wanted, trial.params)) == ["z", "a"]
+
+
+def test_steps_leave_no_binary_noise() -> None:
+    wanted = search(parameters={"x": {"min": 0.1, "max": 0.9, "step": 0.1}})
+    assert parameters(wanted, {"x": 0.1 + 2 * 0.1}) == {"x": 0.3}
+
+
+def record(**changes: Any) -> Record:
+    return Record(uid="u1", spec=search(**changes), created=datetime.now(UTC), requested_by="U1")
+
+
+def test_the_seed_asked_for_is_taken() -> None:
+    assert seed_of(record(seed=5)) == 5
+    assert seed_of(record(seed=5, algorithm_settings={"random_state": "6"})) == 6
+
+
+def test_without_a_seed_every_experiment_has_its_own_and_keeps_it() -> None:
+    other = record().model_copy(update={"uid": "u2"})
+    assert seed_of(record()) == seed_of(record()) != seed_of(other)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("random", {}),
+        ("grid", {}),
+        ("tpe", {"gamma": "0.25", "prior_weight": "0.5", "n_EI_candidates": "7"}),
+        ("tpe", {}),
+        ("multivariate-tpe", {"n_startup_trials": "2", "n_ei_candidates": "7"}),
+    ],
+)
+def test_every_sampler_searches_with_katib_s_settings(name: str, settings: Any) -> None:
+    wanted = search(
+        parameters={"x": {"min": 0.0, "max": 1.0, "step": 0.01}, "y": {"min": 1, "max": 5}},
+        algorithm_name=name,
+        algorithm_settings=settings,
+    )
+    study = optuna.create_study()
+    for number in range(14):
+        study.sampler = sampler(wanted, 1, number)
+        trial = study.ask()
+        suggest(trial, wanted)
+        study.tell(trial, trial.params["x"])
+    assert len({trial.params["x"] for trial in study.trials}) > 5
+
+
+def test_tpe_learns_where_random_search_does_not() -> None:
+    def mean_of_late_trials(name: str) -> float:
+        wanted = search(algorithm_name=name)
+        study = optuna.create_study()
+        for number in range(60):
+            study.sampler = sampler(wanted, 3, number)
+            trial = study.ask()
+            suggest(trial, wanted)
+            study.tell(trial, abs(trial.params["x"] - 0.7))
+        return sum(trial.value or 0 for trial in study.trials[30:]) / 30
+
+    assert mean_of_late_trials("tpe") < 0.7 * mean_of_late_trials("random")
+
+
+def test_a_sampler_made_again_does_not_repeat_the_first_points() -> None:
+    study = optuna.create_study()
+    for number in range(2):
+        study.sampler = sampler(search(algorithm_name="random"), 1, number)
+        suggest(study.ask(), search())
+    first, second = study.trials
+    assert first.params != second.params
+
+
+GRID = {"x": {"min": 0.0, "max": 0.2, "step": 0.1}, "y": {"list": ["a", "b"]}}
+
+
+def test_the_grid_has_every_point_once() -> None:
+    wanted = search(parameters=GRID, algorithm_name="grid", max_trial_count=6)
+    points = [grid_point(wanted, 9, index) for index in range(6)]
+    assert sorted((p["x"], p["y"]) for p in points) == [
+        (x, y) for x in (0.0, 0.1, 0.2) for y in "ab"
+    ]
+
+
+def test_the_grid_is_shuffled_by_the_seed_and_the_same_after_a_restart() -> None:
+    wanted = search(parameters=GRID, algorithm_name="grid", max_trial_count=6)
+
+    def order(seed: int) -> list[Any]:
+        return [grid_point(wanted, seed, index) for index in range(6)]
+
+    assert order(1) == order(1) != order(2)

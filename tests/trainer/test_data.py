@@ -1,0 +1,144 @@
+"""Loading, slicing, and holding rows out: always the same rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trainer import data
+from trainer.errors import TrialError
+
+
+def rows(size: int, start: int = 0) -> Dataset:
+    return Dataset.from_dict(
+        {"text": [f"text {i}" for i in range(start, start + size)], "label": [0, 1] * (size // 2)}
+    )
+
+
+SPLITS = {"train": rows(100), "test": rows(40, 100)}
+
+
+@pytest.mark.parametrize(
+    ("spec", "first", "size"),
+    [
+        ("train", "text 0", 100),
+        ("train[:64]", "text 0", 64),
+        ("train[-20:]", "text 80", 20),
+        ("train[10%:20%]", "text 10", 10),
+        ("train[5:7]", "text 5", 2),
+        ("train[:10]+test[:5]", "text 0", 15),
+        ("test[50%:]", "text 120", 20),
+    ],
+)
+def test_a_split_is_written_as_hugging_face_writes_it(spec: str, first: str, size: int) -> None:
+    taken = data.take(SPLITS, spec)
+    assert (taken[0]["text"], len(taken)) == (first, size)
+
+
+@pytest.mark.parametrize("spec", ["trian", "train[:10", "train[a:b]", "", "train[:200%]"])
+def test_a_split_that_is_not_there_names_the_ones_that_are(spec: str) -> None:
+    with pytest.raises(TrialError) as caught:
+        data.take(SPLITS, spec)
+    assert caught.value.reason == "BadSplit"
+    assert f"{spec!r}; this dataset has train (100 rows), test (40 rows)." in str(caught.value)
+
+
+@pytest.mark.parametrize("spec", ["train[200:]", "train[50:20]"])
+def test_a_split_without_rows_is_said_to_be_empty(spec: str) -> None:
+    with pytest.raises(TrialError) as caught:
+        data.take(SPLITS, spec)
+    assert caught.value.reason == "EmptyDataset"
+
+
+def test_evaluation_takes_the_split_made_for_it() -> None:
+    assert data.eval_split(SPLITS, "train", None) == "test"
+    assert data.eval_split({**SPLITS, "validation": rows(10)}, "train", None) == "validation"
+    assert data.eval_split({"train": rows(10)}, "train", None) is None
+    assert data.eval_split(SPLITS, "test", None) is None
+
+
+def test_evaluating_on_rows_of_the_training_split_is_refused() -> None:
+    assert data.eval_split(SPLITS, "train[:50]", "train[50:]") == "train[50:]"
+    with pytest.raises(TrialError, match=r"shares 10 rows with the training split 'train\[:50\]'"):
+        data.eval_split(SPLITS, "train[:50]", "train[40:60]")
+
+
+def labelled(counts: list[int]) -> list[int]:
+    return [label for label, count in enumerate(counts) for _ in range(count)]
+
+
+@given(st.lists(st.integers(0, 60), min_size=1, max_size=6))
+def test_held_out_rows_are_a_stratified_fifth_and_no_label_loses_its_last_row(
+    counts: list[int],
+) -> None:
+    labels = labelled(counts)
+    if not any(count > 1 for count in counts):
+        with pytest.raises(TrialError, match="too few to hold some out"):
+            data.hold_out(labels)
+        return
+    kept, held = data.hold_out(labels)
+    assert sorted(kept + held) == list(range(len(labels)))
+    for label, count in enumerate(counts):
+        taken = sum(labels[i] == label for i in held)
+        assert taken >= (1 if count > 1 else 0)
+        assert taken < count or count == 0
+        assert abs(taken - count / 5) < 2
+
+
+def test_held_out_rows_are_the_same_every_time_and_at_most_2000() -> None:
+    labels = labelled([9000, 6000])
+    kept, held = data.hold_out(labels)
+    assert data.hold_out(labels) == (kept, held)
+    assert len(held) == 2000
+    assert sum(labels[i] == 0 for i in held) == 1200
+    assert held != list(range(held[0], held[0] + 2000))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "rows"
+
+
+def test_every_format_is_read_to_the_same_rows(folder: Path) -> None:
+    folder.mkdir()
+    rows(10).to_csv(folder / "a.csv", index=False)
+    rows(10).to_csv(folder / "a.tsv", index=False, sep="\t")
+    rows(10).to_json(folder / "a.jsonl")
+    rows(10).to_parquet(folder / "a.parquet")
+    for name in ("a.csv", "a.tsv", "a.jsonl", "a.parquet"):
+        splits = data.load_splits(str(folder / name))
+        assert list(splits) == ["train"], name
+        assert splits["train"][:] == rows(10)[:], name
+
+
+def test_a_folder_of_files_has_the_splits_that_their_names_say(folder: Path) -> None:
+    folder.mkdir()
+    for split in ("train", "validation"):
+        rows(10).to_parquet(folder / f"{split}.parquet")
+    assert list(data.load_splits(str(folder))) == ["train", "validation"]
+
+
+def test_what_save_to_disk_wrote_is_read_with_its_labels(folder: Path) -> None:
+    features = Features({"text": Value("string"), "label": ClassLabel(names=["no", "yes"])})
+    labelled_rows = rows(10).cast(features)
+    DatasetDict({"train": labelled_rows, "test": labelled_rows}).save_to_disk(folder / "two")
+    labelled_rows.save_to_disk(folder / "one")
+    assert list(data.load_splits(str(folder / "two"))) == ["train", "test"]
+    assert data.load_splits(str(folder / "one"))["train"].features == features
+
+
+def test_a_folder_or_file_without_data_is_said_in_a_sentence(folder: Path) -> None:
+    folder.mkdir()
+    with pytest.raises(TrialError, match="cannot be read") as caught:
+        data.load_splits(str(folder))
+    assert caught.value.reason == "DatasetNotFound"
+    (folder / "rows.xlsx").write_text("x")
+    with pytest.raises(TrialError, match=r"rows.xlsx is not one of \.csv, "):
+        data.load_splits(str(folder / "rows.xlsx"))
+    (folder / "rows.json").write_text("{broken")
+    with pytest.raises(TrialError, match="cannot be read"):
+        data.load_splits(str(folder / "rows.json"))

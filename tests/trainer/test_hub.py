@@ -1,0 +1,77 @@
+"""Models and datasets of the hub, from a stand-in that speaks its HTTP interface."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.trainer import stand_in_hub
+from tests.trainer.conftest import Ended
+
+Trainer = Callable[..., Ended]
+
+
+@pytest.fixture
+def hub(tiny_bert: Path, reviews: Path, tmp_path: Path) -> Iterator[stand_in_hub.Hub]:
+    """A hub with a model `org/tiny` and a dataset `org/reviews`."""
+    with stand_in_hub.running() as hub:
+        hub.repositories["models/org/tiny"] = tiny_bert
+        data = tmp_path / "org-reviews"
+        data.mkdir()
+        (data / "train.csv").write_bytes(reviews.read_bytes())
+        hub.repositories["datasets/org/reviews"] = data
+        yield hub
+
+
+def reaching(hub: stand_in_hub.Hub, home: Path) -> dict[str, str]:
+    return {"HF_ENDPOINT": hub.url, "HF_HOME": str(home / "hf"), "HF_HUB_OFFLINE": "0"}
+
+
+def test_a_fetched_model_and_dataset_are_trained_on_without_the_network(
+    hub: stand_in_hub.Hub, trainer: Trainer, tmp_path: Path
+) -> None:
+    env = reaching(hub, tmp_path)
+    names = ("--model=hf://org/tiny", "--dataset=org/reviews")
+    sized = trainer("fetch", "--size", *names, env=env)
+    assert sized.out.startswith("Would download 0.") and "org/reviews (0.0 MB)" in sized.out
+    fetched = trainer("fetch", *names, env=env)
+    assert fetched.code == 0, fetched.err
+    assert "Model org/tiny: downloading 0." in fetched.out
+    assert "licence cc0-1.0." in fetched.out
+
+    before = len(hub.requests)
+    assert "Model org/tiny is here" in trainer("fetch", *names, env=env).out
+    ended = trainer(
+        *("--model-uri=org/tiny", "--dataset=hf://datasets/org/reviews", "--output-dir={out}"),
+        *("--split=train[:64]", '--training-parameters={"num_train_epochs": 1}'),
+        env=env,
+    )
+    assert ended.code == 0, ended.err
+    assert ended.result["rows"]["train"] == 52
+    assert hub.requests[before:] == [], "what is in the cache asks nobody"
+
+
+def test_a_name_that_the_hub_does_not_know_is_one_sentence(
+    hub: stand_in_hub.Hub, trainer: Trainer, tmp_path: Path
+) -> None:
+    env = reaching(hub, tmp_path)
+    ended = trainer("fetch", "--model=org/nothing", "--dataset=org/reviews", env=env)
+    assert ended.code == 4
+    assert ended.last_words == (
+        "error: The hub has no model 'org/nothing' that this account may read; check the name, and "
+        "set HF_TOKEN if it is private or gated."
+    )
+    ended = trainer("fetch", "--model=org/tiny", "--dataset=org/nothing", env=env)
+    assert ended.code == 3
+    assert "The hub has no dataset 'org/nothing'" in ended.last_words
+
+
+def test_a_hub_that_cannot_be_reached_is_one_sentence(trainer: Trainer, tmp_path: Path) -> None:
+    with stand_in_hub.running() as hub:
+        env = reaching(hub, tmp_path)
+    ended = trainer("fetch", "--model=org/tiny", "--dataset=org/reviews", env=env)
+    assert ended.code == 4
+    assert "is not in the local cache and the hub cannot be reached" in ended.last_words
+    assert "Traceback" not in ended.err

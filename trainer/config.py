@@ -1,0 +1,227 @@
+"""The command line of a trial, parsed once into one frozen value.
+
+    python -m trainer --model-uri default --dataset default --split "train[:640]" …
+
+Hyperparameters come as two JSON objects whose values may all be strings; `casting.py` gives them
+their types once the real classes are loaded. Nothing here imports torch, so that `--help` is quick.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from trainer.casting import cast
+from trainer.errors import TrialError, nearest
+
+SEQUENCE_CLASSIFICATION = "AutoModelForSequenceClassification"
+TRANSFORMER_TYPES = (
+    SEQUENCE_CLASSIFICATION,
+    "AutoModelForTokenClassification",
+    "AutoModelForQuestionAnswering",
+    "AutoModelForCausalLM",
+    "AutoModelForMaskedLM",
+    "AutoModelForImageClassification",
+)
+EVAL_METRICS = ("eval_loss", "eval_accuracy", "eval_f1", "eval_matthews")
+STEP_METRICS = ("loss", "grad_norm")
+FINAL_METRICS = ("train_loss", "train_samples_per_second", "peak_memory_mb")
+METRICS = EVAL_METRICS + STEP_METRICS + FINAL_METRICS
+
+EPILOG = """
+other commands:
+  python -m trainer fetch        make a model and a dataset available before any trial
+  python -m trainer objective    run one trial of your own Python function
+exit codes:
+  0 ok, 1 anything unforeseen, 2 usage or hyperparameter, 3 data, 4 model, 5 diverged,
+  6 out of memory, 7 not fetched yet, 143 stopped by SIGTERM
+"""
+
+
+@dataclass(frozen=True)
+class TrialConfig:
+    """One trial as asked for; hyperparameters are still untyped."""
+
+    model_uri: str
+    transformer_type: str
+    num_labels: int | None
+    dataset: str
+    split: str
+    eval_split: str | None
+    text_column: str | None
+    label_column: str | None
+    method: str
+    training_parameters: Mapping[str, object]
+    lora_config: Mapping[str, object]
+    max_length: int
+    objective_metric: str
+    objective_type: str
+    seed: int
+    save_best: bool
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse whose complaint is one sentence on the last line of stderr."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(2, f"error: {message}\n")
+
+
+def whole_number(text: str) -> int:
+    try:
+        return int(cast(text, int))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"expected {error}, received {text!r}") from error
+
+
+def add_common(parser: argparse.ArgumentParser) -> None:
+    """The flags that a training trial and an objective function share."""
+    parser.add_argument("--output-dir", type=Path, required=True, help="where result.json goes")
+    parser.add_argument("--objective-metric", default="eval_accuracy", metavar="NAME")
+    parser.add_argument("--objective-type", choices=("maximize", "minimize"), default="maximize")
+
+
+def trial_parser() -> Parser:
+    parser = Parser(
+        prog="python -m trainer",
+        description="Fine-tunes one model with one set of hyperparameters and evaluates it.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    model = "default, a folder, package:NAME/inner/path, hf://org/name, or a hub name"
+    data = (
+        "default, a folder, a csv/json/jsonl/parquet file, package:NAME/inner/path, or a hub name"
+    )
+    parser.add_argument("--model-uri", default="default", metavar="URI", help=model)
+    parser.add_argument("--transformer-type", default=SEQUENCE_CLASSIFICATION, metavar="CLASS")
+    parser.add_argument(
+        "--num-labels", type=whole_number, metavar="N", help="default: from the data"
+    )
+    parser.add_argument("--dataset", default="default", metavar="URI", help=data)
+    parser.add_argument("--split", default="train", help='training rows, e.g. "train[:1000]"')
+    parser.add_argument("--eval-split", help="held-out rows; default: found or held out of --split")
+    parser.add_argument("--text-column", metavar="NAME", help="default: detected")
+    parser.add_argument("--label-column", metavar="NAME", help="default: detected")
+    parser.add_argument("--method", choices=("lora", "full"), default="lora")
+    parser.add_argument(
+        "--training-parameters", default="{}", metavar="JSON", help="TrainingArguments"
+    )
+    parser.add_argument(
+        "--lora-config", default="{}", metavar="JSON", help="peft.LoraConfig fields"
+    )
+    parser.add_argument(
+        "--max-length", type=whole_number, default=128, metavar="N", help="tokens per text"
+    )
+    parser.add_argument("--seed", type=whole_number, default=42, metavar="N")
+    parser.add_argument(
+        "--save-best", action="store_true", help="keep the best checkpoint in DIR/best"
+    )
+    add_common(parser)
+    return parser
+
+
+def objective_parser() -> Parser:
+    parser = Parser(
+        prog="python -m trainer objective",
+        description="Runs one trial of a Python function that takes a dict of parameters.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--file", type=Path, required=True, metavar="F.py")
+    parser.add_argument("--function", required=True, metavar="NAME")
+    parser.add_argument("--parameters", default="{}", metavar="JSON")
+    add_common(parser)
+    return parser
+
+
+def fetch_parser() -> Parser:
+    parser = Parser(
+        prog="python -m trainer fetch",
+        description="Makes a model and a dataset available before any trial; quick when they are.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--model", default="default", metavar="URI")
+    parser.add_argument("--dataset", default="default", metavar="URI")
+    parser.add_argument("--cache", type=Path, metavar="DIR", help="default: $KATIB_TUNE_CACHE")
+    parser.add_argument("--size", action="store_true", help="only say how much would be downloaded")
+    return parser
+
+
+def read_config(args: argparse.Namespace) -> TrialConfig:
+    """The parsed flags as a TrialConfig; what cannot be is a BadParameter."""
+    values: dict[str, Any] = {
+        name: getattr(args, name) for name in TrialConfig.__dataclass_fields__
+    }
+    for flag in ("training_parameters", "lora_config"):
+        values[flag] = json_object(values[flag], flag)
+    config = TrialConfig(**values)
+    for check in _CHECKS:
+        check(config)
+    return config
+
+
+def json_object(text: str, flag: str) -> dict[str, object]:
+    """The JSON object behind a flag."""
+    spelled = f"--{flag.replace('_', '-')}"
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise TrialError("BadParameter", f"{spelled} is not valid JSON: {error}.") from error
+    if not isinstance(value, dict):
+        raise TrialError("BadParameter", f"{spelled} must be a JSON object, received {text}.")
+    return value
+
+
+def _check_type(config: TrialConfig) -> None:
+    kind = config.transformer_type
+    if kind not in TRANSFORMER_TYPES:
+        raise TrialError(
+            "BadParameter",
+            f"There is no transformer type {kind!r}.{nearest(kind, TRANSFORMER_TYPES)}",
+        )
+    if kind != SEQUENCE_CLASSIFICATION:
+        raise TrialError(
+            "BadParameter",
+            f"{kind} cannot be trained yet; for now this is {SEQUENCE_CLASSIFICATION} only.",
+        )
+
+
+def _check_numbers(config: TrialConfig) -> None:
+    if config.num_labels is not None and config.num_labels < 2:
+        raise TrialError(
+            "BadParameter", f"--num-labels must be 2 or more, not {config.num_labels}."
+        )
+    if config.max_length < 3:
+        raise TrialError(
+            "BadParameter", f"--max-length must be 3 or more, not {config.max_length}."
+        )
+
+
+def _check_method(config: TrialConfig) -> None:
+    if config.method == "full" and config.lora_config:
+        raise TrialError(
+            "BadParameter", "--lora-config means nothing with --method full; leave it out."
+        )
+
+
+def _check_objective(config: TrialConfig) -> None:
+    name = config.objective_metric
+    if name not in METRICS:
+        raise TrialError(
+            "BadParameter",
+            f"There is no metric {name!r}.{nearest(name, METRICS)} Known: {', '.join(METRICS)}.",
+        )
+
+
+_CHECKS: Sequence[Callable[[TrialConfig], None]] = (
+    _check_type,
+    _check_numbers,
+    _check_method,
+    _check_objective,
+)

@@ -1,0 +1,164 @@
+"""Rows: loads a dataset from wherever it is, takes the splits asked for, holds rows out if it must.
+
+Knows nothing of tasks or tokens. The held-out rows depend on the data alone, never on the trial's
+seed: trials of one Experiment are compared on the same rows.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Hashable, Sequence
+from pathlib import Path
+from typing import Any
+
+from datasets import (
+    Dataset,
+    DatasetDict,
+    IterableDatasetDict,
+    ReadInstruction,
+    concatenate_datasets,
+    load_dataset,
+    load_from_disk,
+)
+from datasets.exceptions import DatasetGenerationError
+
+from trainer import defaults, hub, sources
+from trainer.errors import TrialError, one_line
+
+EVAL_SPLITS = ("validation", "eval", "dev", "valid", "test")
+HELD_OUT_FRACTION = 0.2
+MAX_EVAL_ROWS = 2000
+BUILDERS = {".csv": "csv", ".tsv": "csv", ".json": "json", ".jsonl": "json", ".parquet": "parquet"}
+
+Splits = dict[str, Dataset]
+
+
+def load_splits(uri: str) -> Splits:
+    """All splits of a dataset, memory-mapped; a dataset without splits is its own `train`."""
+    source = sources.read(uri, "dataset")
+    if source.kind == "default":
+        return _load_local(defaults.default_dataset())
+    if source.kind == "hub":
+        return _load_local(hub.folder(source.value, "dataset"))
+    return _load_local(Path(source.value))
+
+
+def _load_local(path: Path) -> Splits:
+    try:
+        if path.is_file():
+            return _load_file(path)
+        if (path / "dataset_dict.json").exists() or (path / "state.json").exists():
+            return _as_splits(load_from_disk(str(path)))
+        return _as_splits(load_dataset(str(path)))
+    except (FileNotFoundError, DatasetGenerationError, ValueError) as error:
+        cause = error.__cause__ or error
+        raise TrialError(
+            "DatasetNotFound", f"The dataset at {path} cannot be read: {one_line(cause)}"
+        ) from error
+
+
+def _load_file(path: Path) -> Splits:
+    builder = BUILDERS.get(path.suffix)
+    if builder is None:
+        raise TrialError(
+            "DatasetNotFound", f"{path} is not one of {', '.join(BUILDERS)}; give one, or a folder."
+        )
+    options = {"sep": "\t"} if path.suffix == ".tsv" else {}
+    return _as_splits(load_dataset(builder, data_files=str(path), **options))
+
+
+def _as_splits(loaded: Dataset | DatasetDict | Any) -> Splits:
+    assert not isinstance(loaded, IterableDatasetDict)
+    return dict(loaded) if isinstance(loaded, DatasetDict) else {"train": loaded}
+
+
+def row_ranges(splits: Splits, spec: str) -> list[tuple[str, range]]:
+    """What `train[:10%]+test[-20:]` means in rows of these splits; else BadSplit."""
+    sizes = {name: len(rows) for name, rows in splits.items()}
+    try:
+        parts = ReadInstruction.from_spec(spec).to_absolute(sizes)
+    except (ValueError, AssertionError) as error:
+        raise TrialError(
+            "BadSplit",
+            f"There is no split {spec!r}; this dataset has {_described(sizes)}. Write for example "
+            f'"{next(iter(sizes))}[:1000]" or "{next(iter(sizes))}[:10%]".',
+        ) from error
+    return [(part.splitname, range(part.from_, part.to)) for part in parts]
+
+
+def _described(sizes: dict[str, int]) -> str:
+    return ", ".join(f"{name} ({size} rows)" for name, size in sizes.items())
+
+
+def take(splits: Splits, spec: str) -> Dataset:
+    """The rows that a split specification names; none is EmptyDataset."""
+    # NB: an empty range at the very end is "out of range" for datasets, an empty list is not.
+    parts = [splits[name].select(rows or []) for name, rows in row_ranges(splits, spec)]
+    rows = parts[0] if len(parts) == 1 else concatenate_datasets(parts)
+    if not len(rows):
+        sizes = {name: len(split) for name, split in splits.items()}
+        raise TrialError(
+            "EmptyDataset", f"The split {spec!r} has no rows; this dataset has {_described(sizes)}."
+        )
+    return rows
+
+
+def shared_rows(splits: Splits, one: str, other: str) -> int:
+    """How many rows two split specifications have in common."""
+    pairs = ((a, b) for a in row_ranges(splits, one) for b in row_ranges(splits, other))
+    return sum(
+        max(0, min(rows_a.stop, rows_b.stop) - max(rows_a.start, rows_b.start))
+        for (name_a, rows_a), (name_b, rows_b) in pairs
+        if name_a == name_b
+    )
+
+
+def eval_split(splits: Splits, train_spec: str, asked: str | None) -> str | None:
+    """Which split evaluates: the one asked for, else one made for it, else None (hold rows out)."""
+    if asked is None:
+        used = {name for name, _ in row_ranges(splits, train_spec)}
+        return next((name for name in EVAL_SPLITS if name in splits and name not in used), None)
+    if shared := shared_rows(splits, train_spec, asked):
+        raise TrialError(
+            "BadSplit",
+            f"The evaluation split {asked!r} shares {shared} rows with the training split "
+            f"{train_spec!r}; a score on rows that were trained on says nothing.",
+        )
+    return asked
+
+
+def stratified(labels: Sequence[Hashable], wanted: int, at_least_one: bool = False) -> list[int]:
+    """`wanted` indices, spread over the labels as these are; always the same, in ascending order.
+
+    With `at_least_one`, a label with two rows or more gives one of them, even where its share is
+    below one, and no label gives its last row.
+    """
+    by_label: dict[Hashable, list[int]] = {}
+    for index, label in enumerate(labels):
+        by_label.setdefault(label, []).append(index)
+    shuffle = random.Random(0).shuffle
+    chosen: list[int] = []
+    seen = 0
+    for _, rows in sorted(by_label.items(), key=lambda item: str(item[0])):
+        # Shares by running total, so that rounding does not add up.
+        share = (seen + len(rows)) * wanted // len(labels) - seen * wanted // len(labels)
+        seen += len(rows)
+        if at_least_one:
+            share = min(max(share, 1), len(rows) - 1)
+        shuffle(rows)
+        chosen += rows[:share]
+    return sorted(chosen)
+
+
+def hold_out(labels: Sequence[Hashable]) -> tuple[list[int], list[int]]:
+    """Rows to train on and to evaluate on: 20 %, at most 2,000, stratified, always the same."""
+    wanted = min(max(1, int(len(labels) * HELD_OUT_FRACTION)), MAX_EVAL_ROWS)
+    held = stratified(labels, wanted, at_least_one=True)
+    if not held:
+        raise TrialError(
+            "EmptyDataset",
+            f"{len(labels)} rows are too few to hold some out; add rows, or name a split to "
+            "evaluate on.",
+        )
+    taken = set(held)
+    return [i for i in range(len(labels)) if i not in taken], held

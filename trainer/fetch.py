@@ -1,0 +1,98 @@
+"""`python -m trainer fetch`: makes a model and a dataset available before any trial.
+
+Safe to repeat, quick when they are there, and safe when two processes do it at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+from trainer import defaults, sources
+from trainer.defaults import DATASET, DATASET_NAME, MODEL, MODEL_NAME, dataset_folder, model_folder
+
+Say = Callable[[str], None]
+
+
+def run(args: argparse.Namespace, say: Say) -> None:
+    """The command; every failure is a TrialError."""
+    cache = args.cache or sources.cache_folder()
+    if args.size:
+        say(_size_sentence(args, cache))
+        return
+    _fetch_model(args.model, cache, say)
+    _fetch_dataset(args.dataset, cache, say)
+
+
+def _fetch_model(uri: str, cache: Path, say: Say) -> None:
+    source = sources.read(uri, "model")
+    if source.kind != "default":
+        _fetch_other(source, "model", say)
+    elif path := model_folder(cache):
+        say(f"Model {MODEL_NAME} is here: {path}.")
+    else:
+        say(f"Model {MODEL_NAME}: downloading {_mb(MODEL.size)}, licence {MODEL.licence}.")
+        path = cache / "models" / MODEL_NAME
+        defaults.make_model(path)
+        say(f"Model {MODEL_NAME}: {path}, {_mb(_folder_size(path))}.")
+
+
+def _fetch_dataset(uri: str, cache: Path, say: Say) -> None:
+    source = sources.read(uri, "dataset")
+    path = dataset_folder(cache)
+    if source.kind != "default":
+        _fetch_other(source, "dataset", say)
+    elif path.is_dir():
+        say(f"Dataset {DATASET_NAME} is here: {path}.")
+    else:
+        say(f"Dataset {DATASET_NAME}: downloading {_mb(DATASET.size)}, licence {DATASET.licence}.")
+        defaults.make_dataset(path)
+        say(f"Dataset {DATASET_NAME}: {path}, {_mb(_folder_size(path))}.")
+
+
+def _fetch_other(source: sources.Source, noun: sources.Noun, say: Say) -> None:
+    if source.kind == "local":
+        say(f"{noun.capitalize()} {source.uri} is here: {source.value}.")
+        return
+    from trainer import hub
+
+    if hub.cached(source.value, noun):
+        say(f"{noun.capitalize()} {source.value} is here: {hub.folder(source.value, noun)}.")
+        return
+    cost = hub.cost(source.value, noun)
+    what = f"{noun.capitalize()} {source.value}"
+    say(f"{what}: downloading {_mb(cost.size)}, licence {cost.licence}.")
+    say(f"{what}: {hub.folder(source.value, noun)}.")
+
+
+def _size_sentence(args: argparse.Namespace, cache: Path) -> str:
+    parts = []
+    if args.model == sources.DEFAULT and not model_folder(cache):
+        parts.append((MODEL.size, f"{MODEL_NAME} weights"))
+    if args.dataset == sources.DEFAULT and not dataset_folder(cache).is_dir():
+        parts.append((DATASET.size, "movie-review sentences"))
+    parts += _hub_parts(args.model, "model") + _hub_parts(args.dataset, "dataset")
+    if not parts:
+        return "Nothing to download: the model and the dataset are here."
+    listed = " and ".join(f"{name} ({_mb(size)})" for size, name in parts)
+    return f"Would download {_mb(sum(size for size, _ in parts))}: {listed}."
+
+
+def _hub_parts(uri: str, noun: sources.Noun) -> list[tuple[int, str]]:
+    source = sources.read(uri, noun)
+    if source.kind != "hub":
+        return []
+    from trainer import hub
+
+    if hub.cached(source.value, noun):
+        return []
+    return [(hub.cost(source.value, noun).size, source.value)]
+
+
+def _folder_size(path: Path) -> int:
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+
+
+def _mb(size: int) -> str:
+    return f"{size / 1e6:.1f} MB"

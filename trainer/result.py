@@ -1,0 +1,156 @@
+"""What a trial leaves behind: `result.json`, written once, at the end, by atomic rename."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from trainer.errors import TrialError
+from trainer.metrics import Reporter, finite, now, timestamp
+
+FILE_NAME = "result.json"
+PHASES = ("import", "load", "train", "eval")
+
+
+class Recorder:
+    """Collects what one trial finds out, tells it through the reporter, and writes it down."""
+
+    def __init__(
+        self, output_dir: Path, objective_metric: str, objective_type: str, reporter: Reporter
+    ) -> None:
+        self.facts: dict[str, Any] = {}
+        self.curve: list[dict[str, Any]] = []
+        self.warnings: list[str] = []
+        self.output_dir = output_dir
+        self._objective = objective_metric
+        self._sign = 1.0 if objective_type == "maximize" else -1.0
+        self._reporter = reporter
+        self._seconds = dict.fromkeys(PHASES, 0.0)
+        self._written = False
+        self._started = now()
+        self._clock = time.monotonic()
+        self.best: dict[str, Any] | None = None
+
+    def start(self) -> None:
+        """Makes the output folder and removes what an earlier trial wrote there; or OSError."""
+        self.output_dir.mkdir(parents=True, exist_ok=True)
+        (self.output_dir / FILE_NAME).unlink(missing_ok=True)
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Counts the seconds inside to `name`; a phase inside another one is not counted twice."""
+        start, before = time.monotonic(), sum(self._seconds.values())
+        try:
+            yield
+        finally:
+            inner = sum(self._seconds.values()) - before
+            self._seconds[name] += time.monotonic() - start - inner
+
+    def seconds(self, phase: str) -> float:
+        return self._seconds[phase]
+
+    def progress(self, step: int, total: int) -> None:
+        self._reporter.progress(step, total)
+
+    def warn(self, sentence: str) -> None:
+        self.warnings.append(sentence)
+        self._reporter.note(sentence)
+
+    def record(
+        self, epoch: float, step: int, metrics: Mapping[str, float], *, tell: bool = True
+    ) -> bool:
+        """Adds one point to the curve; True if it is the best so far by the objective metric."""
+        found = finite(metrics)
+        moment = now()
+        point = {
+            "epoch": round(epoch, 4),
+            "step": step,
+            "time": timestamp(moment),
+            "metrics": found,
+        }
+        self.curve.append(point)
+        if tell:
+            self._reporter.metrics(moment, epoch, step, found)
+        if not self._beats(found):
+            return False
+        self.best = {key: point[key] for key in ("step", "epoch", "metrics")}
+        return True
+
+    def _beats(self, found: Mapping[str, float]) -> bool:
+        if self._objective not in found:
+            return False
+        if self.best is None:
+            return True
+        gain = found[self._objective] - self.best["metrics"][self._objective]
+        return bool(self._sign * gain > 0)
+
+    def summary(self) -> dict[str, dict[str, float]]:
+        """Smallest, largest and latest value of each metric."""
+        values: dict[str, list[float]] = {}
+        for point in self.curve:
+            for name, value in point["metrics"].items():
+                values.setdefault(name, []).append(value)
+        return {
+            name: {"min": min(seen), "max": max(seen), "latest": seen[-1]}
+            for name, seen in values.items()
+        }
+
+    def write(self, failure: TrialError | None) -> None:
+        """Writes the result, once; `failure` is None for a trial that succeeded."""
+        if self._written:
+            return
+        document = {
+            "version": 1,
+            "state": "Failed" if failure else "Succeeded",
+            "reason": failure.reason if failure else None,
+            "message": failure.message if failure else self._success(),
+            "metrics": self.summary(),
+            "curve": self.curve,
+            "best": self.best,
+            **self.facts,
+            "warnings": self.warnings,
+            "seconds": self._all_seconds(),
+            "cpu_seconds": round(cpu_seconds(), 2),
+            "peak_memory_mb": peak_memory_mb(),
+            "started": timestamp(self._started),
+            "finished": timestamp(now()),
+        }
+        write_atomically(self.output_dir / FILE_NAME, json.dumps(document, indent=1) + "\n")
+        self._written = True
+
+    def _success(self) -> str:
+        if self.best is None:
+            return "The trial finished."
+        value = self.best["metrics"][self._objective]
+        return f"The trial finished; best {self._objective} {value:.6g}."
+
+    def _all_seconds(self) -> dict[str, float]:
+        total = time.monotonic() - self._clock
+        return {name: round(s, 3) for name, s in {**self._seconds, "total": total}.items()}
+
+
+def cpu_seconds() -> float:
+    """User and system time of this process and of its finished children."""
+    usages = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
+def peak_memory_mb() -> float:
+    """The largest resident size of this process so far, in MB (10^6 bytes)."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak * (1 if sys.platform == "darwin" else 1024) / 1e6, 1)
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Readers see the old file or the whole new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)

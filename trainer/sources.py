@@ -1,0 +1,91 @@
+"""Where a model or a dataset comes from: the shipped default, a folder, a package, or the hub."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from trainer.errors import TrialError
+
+DEFAULT = "default"
+HUB_PREFIXES = ("hf://datasets/", "hf://")
+_REPO_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_DATA_SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".parquet")
+
+Noun = Literal["model", "dataset"]
+NOT_FOUND = {"model": "ModelNotFound", "dataset": "DatasetNotFound"}
+
+
+@dataclass(frozen=True)
+class Source:
+    """A place: `value` is a path if `local`, a repo id if `hub`, and `default` for the default."""
+
+    kind: Literal["default", "local", "hub"]
+    value: str
+    uri: str
+
+
+def read(uri: str, noun: Noun) -> Source:
+    """Reads a URI as the command line takes it; a folder wins over a hub name spelled the same."""
+    if uri == DEFAULT:
+        return Source("default", DEFAULT, uri)
+    if uri.startswith("package:"):
+        return Source("local", str(_in_package(uri, noun)), uri)
+    for prefix in HUB_PREFIXES:
+        if uri.startswith(prefix):
+            return Source("hub", _repo_id(uri.removeprefix(prefix), uri, noun), uri)
+    path = Path(uri.removeprefix("file://").removeprefix("file:")).expanduser()
+    if path.exists():
+        return Source("local", str(path.resolve()), uri)
+    if _looks_like_a_path(uri):
+        raise TrialError(NOT_FOUND[noun], f"There is no {noun} at {uri}: no such file or folder.")
+    return Source("hub", _repo_id(uri, uri, noun), uri)
+
+
+def _looks_like_a_path(uri: str) -> bool:
+    return (
+        uri.startswith(("/", "./", "../", "~", "file:"))
+        or uri.count("/") > 1
+        or uri.endswith(_DATA_SUFFIXES)
+    )
+
+
+def _repo_id(text: str, uri: str, noun: Noun) -> str:
+    if _REPO_ID.fullmatch(text):
+        return text
+    raise TrialError(
+        NOT_FOUND[noun],
+        f"{uri!r} does not name a {noun}: expected `default`, a folder, `package:NAME/path`, or a "
+        "hub name such as `org/name`.",
+    )
+
+
+def _in_package(uri: str, noun: Noun) -> Path:
+    name, _, inner = uri.removeprefix("package:").partition("/")
+    root = package_folder(name)
+    if root is None:
+        raise TrialError(
+            NOT_FOUND[noun],
+            f"{uri}: no Python package {name!r} is installed here; install it first.",
+        )
+    path = root / inner
+    if not path.exists():
+        raise TrialError(NOT_FOUND[noun], f"{uri}: the package {name!r} has no {inner!r} inside.")
+    return path
+
+
+def package_folder(name: str) -> Path | None:
+    """The folder of an installed top-level package, found without importing it."""
+    spec = importlib.util.find_spec(name) if name.isidentifier() else None
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+def cache_folder() -> Path:
+    """Where fetched defaults live: $KATIB_TUNE_CACHE, else ~/.cache/katib-tune."""
+    return Path(os.environ.get("KATIB_TUNE_CACHE") or "~/.cache/katib-tune").expanduser()
