@@ -49,11 +49,11 @@ $(LOCAL): pyproject.toml $(CONSTRAINTS) | $(BIN)/python
 	@echo "  make install TORCH_INDEX=<address of PyTorch's CPU index, see pytorch.org, Get Started>),"
 	@echo "then model and data, 86 MB. Later starts take seconds."
 	@$(if $(TORCH_INDEX),$(BIN)/python -m pip install -c $(CONSTRAINTS) --index-url $(TORCH_INDEX) torch)
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -c $(CONSTRAINTS) -e '.[local]' || \
+	@$(BIN)/python -m pip install --disable-pip-version-check -c $(CONSTRAINTS) -e '.[local]' || \
 	  (echo "The packages could not be installed; the lines above say why (no network? disk full?)." >&2; exit 1)
 	@$(BIN)/python -m trainer fetch --model default --dataset default
 	@touch $@
 
 $(DEV): $(LOCAL)
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -c $(CONSTRAINTS) -e '.[local,dev]'
+	@$(BIN)/python -m pip install --disable-pip-version-check -c $(CONSTRAINTS) -e '.[local,dev]'
 	@touch $@

@@ -94,7 +94,10 @@ def test_tune_runs_an_experiment_to_its_optimum(tmp_path: Path) -> None:
 
     found = run("best", "four", state=tmp_path)
     assert found.returncode == 0
-    assert f"a: {optimal['parameters']['a']}" in found.stdout
+    assert f"a={optimal['parameters']['a']}" in found.stdout
+    again = tmp_path / "again.yaml"
+    again.write_text(found.stdout)
+    assert run("render", "-f", str(again)).returncode == 0, "what `best` prints, `-f` takes"
     assert "four" in run("list", state=tmp_path).stdout
 
 

@@ -146,7 +146,8 @@ class Conversation:
         try:
             asked = command.parse_tune(str(body.get("text") or ""), read_file=self._read_file)
             data = asked.data
-        except SpecError as error:
+        except command.LineError as error:
+            data = error.data  # what could be read stays
             banner = " ".join(str(each) for each in error.all)
         view = modal.view(data, context=context, banner=banner)
         self._client.views_update(view_id=view_id, view=view)
