@@ -53,7 +53,7 @@ class Poller:
         return scheduler
 
     def poll_once(self) -> None:
-        """One look at all open Experiments; ends and news first, one failure never stops the rest."""
+        """One look at all open Experiments, ends first; one failure never stops the rest."""
         try:
             found = self._engine.poll()
         except TuneError as error:

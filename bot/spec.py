@@ -115,8 +115,10 @@ Hyperparameters = Mapping[str, Hyperparameter]
 
 
 def _words(value: object) -> object:
-    """A tuple field may be given as one text: commas or spaces separate."""
-    return tuple(re.split(r"[,\s]+", value.strip())) if isinstance(value, str) else value
+    """A tuple field may be given as one text: commas or spaces separate; "" is none."""
+    if not isinstance(value, str):
+        return value
+    return tuple(re.split(r"[,\s]+", value.strip())) if value.strip() else ()
 
 
 def _texts(value: object) -> object:
@@ -214,7 +216,7 @@ class TuneSpec(Frozen):
         "Objective", "Custom objective: command in the image, `${trialParameters.NAME}` inside.", ()
     )
 
-    algorithm_name: str = _field("Search", "Search algorithm.", "tpe")
+    algorithm_name: str = _field("Search", "Search algorithm.", "multivariate-tpe")
     algorithm_settings: Texts = _field("Search", "Settings of the algorithm.", {})
     early_stopping: str | None = _field("Search", "Early-stopping rule, e.g. `medianstop`.", None)
     early_stopping_settings: Texts = _field("Search", "Settings of the early-stopping rule.", {})

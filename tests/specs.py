@@ -118,7 +118,7 @@ ALGORITHMS: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
         {},
         {"algorithm_name": "random"},
         {"algorithm_name": "tpe", "algorithm_settings": {"gamma": "0.25"}},
-        {"algorithm_settings": {"n_EI_candidates": "24"}},
+        {"algorithm_settings": {"n_ei_candidates": "24"}},
         {"algorithm_name": "sobol", "algorithm_settings": {}},
         {"algorithm_name": "bayesianoptimization", "algorithm_settings": {"acq_func": "EI"}},
         {"early_stopping": "medianstop", "early_stopping_settings": {"start_step": "2"}},

@@ -356,7 +356,11 @@ def test_the_size_of_a_space_counts_its_points(data: dict[str, Any], size: float
         ({"packages_to_install": "a,b"}, "packages_to_install", ("a", "b")),
         ({"cpu": 4}, "cpu", "4"),
         ({"gpu": 0}, "gpu", 0),
-        ({"algorithm_settings": {"gamma": 0.25}}, "algorithm_settings", {"gamma": "0.25"}),
+        (
+            {"algorithm_name": "tpe", "algorithm_settings": {"gamma": 0.25}},
+            "algorithm_settings",
+            {"gamma": "0.25"},
+        ),
         ({"env_per_trial": {"A": True}}, "env_per_trial", {"A": "true"}),
     ],
 )

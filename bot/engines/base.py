@@ -40,7 +40,7 @@ class Engine(Protocol):
         """What this engine refuses, by field, before anything exists; () when it would run."""
 
     def save(self, record: Record) -> None:
-        """Make the record durable before anything else exists; the same `uid` again changes nothing.
+        """Make the record durable, before anything else exists; the same `uid` changes nothing.
 
         Raises:
             EngineError: another record has that name (field="name").
@@ -50,7 +50,7 @@ class Engine(Protocol):
         """Remember where the Experiment is told of; the first thread stays."""
 
     def submit(self, name: str) -> Experiment:
-        """Start the Experiment of a saved record; returns once it exists, trains in its own time."""
+        """Start the Experiment of a saved record; returns once it exists, never waits for it."""
 
     def poll(self) -> list[Experiment]:
         """Every open Experiment as it is now, trials included, submitted or not."""

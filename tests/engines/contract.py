@@ -56,9 +56,14 @@ def start(engine: Engine, wanted: TuneSpec) -> str:
     return wanted.name
 
 
-def until(engine: Engine, name: str, holds: Callable[[Experiment], bool]) -> Experiment:
+def until(
+    engine: Engine,
+    name: str,
+    holds: Callable[[Experiment], bool],
+    patience_s: float = PATIENCE_S,
+) -> Experiment:
     """The Experiment as soon as `holds` is true of it."""
-    give_up = time.monotonic() + PATIENCE_S
+    give_up = time.monotonic() + patience_s
     while not holds(experiment := engine.get(name)):
         assert time.monotonic() < give_up, experiment.status
         time.sleep(0.02)

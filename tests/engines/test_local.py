@@ -626,6 +626,7 @@ def test_code_from_a_spec_is_refused_unless_it_is_allowed(state_dir: Path) -> No
 # -- real training
 
 
+@pytest.mark.timeout(600)  # on a fresh machine the model and the data are fetched first
 def test_a_real_training_runs_through_the_engine(engine: LocalEngine) -> None:
     wanted = spec.read(
         {
@@ -644,8 +645,7 @@ def test_a_real_training_runs_through_the_engine(engine: LocalEngine) -> None:
             "seed": 1,
         }
     )
-    name = start(engine, wanted)
-    status = until(engine, name, is_over).status
+    status = until(engine, start(engine, wanted), is_over, patience_s=500).status
     trial = status.trials[0]
     assert trial.condition == TrialCondition.SUCCEEDED, trial
     assert trial.known_good

@@ -68,7 +68,7 @@ def test_the_card_says_state_progress_best_gain_time_and_who() -> None:
     shown = read(messages.card(experiment(TRIALS), NOW, ALL))
     for part in (
         f"🔵 Running · {NAME}",
-        "`default` (MiniLM) on `default` (movie reviews) · LoRA · tpe",
+        "`default` (MiniLM) on `default` (movie reviews) · LoRA · multivariate-tpe",
         "maximize `eval_accuracy`",
         "4 of 10 trials · 2 running · 1 failed",
         "*Best so far: 0.7825* (trial 2)",
@@ -150,7 +150,7 @@ def test_a_custom_objective_is_shown_without_model_and_data() -> None:
         }
     )
     shown = read(messages.card(experiment(asked=asked), NOW, ALL))
-    assert "`objective` · tpe" in shown and " on " not in shown
+    assert "`objective` · multivariate-tpe" in shown and " on " not in shown
 
 
 @pytest.mark.parametrize(
