@@ -24,7 +24,7 @@ demo: $(LOCAL)  ## the same conversation without a browser, in at most three min
 install: $(LOCAL) ## everything for one machine, model and data included
 
 test: $(DEV)    ## all tests that need no browser and no cluster
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadfile
 
 test-browser: $(DEV) ## Chromium against the page (installs Debian's chromium if there is none)
 	@command -v chromium >/dev/null || (apt-get update -q && apt-get install -q -y chromium) || \

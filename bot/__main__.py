@@ -9,9 +9,13 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bot import __version__
 from bot.errors import TuneError
+
+if TYPE_CHECKING:
+    from bot.engines.local import LocalEngine
 
 
 def parser() -> argparse.ArgumentParser:
@@ -122,7 +126,7 @@ def _run(chosen: argparse.Namespace) -> int:
 
 
 def _workspace(chosen: argparse.Namespace) -> int:
-    from bot.compose import workspace
+    from bot.embedded import workspace
     from bot.settings import load
 
     settings = load(state_dir=chosen.state_dir, port=chosen.port)
@@ -138,12 +142,13 @@ def _serve(chosen: argparse.Namespace) -> int:
 
 def _tune(chosen: argparse.Namespace) -> int:
     from bot import terminal
-    from bot.compose import local_engine
+    from bot.engines.local import LocalEngine
     from bot.settings import load
 
     wanted = terminal.read_spec(" ".join(chosen.line), chosen.file)
     settings = load(state_dir=chosen.state_dir)
-    return terminal.tune(local_engine(settings, allow_code=True), wanted, as_json=chosen.json)
+    engine = LocalEngine(settings.state_dir, allow_code=True)
+    return terminal.tune(engine, wanted, as_json=chosen.json)
 
 
 def _render(chosen: argparse.Namespace) -> int:
@@ -155,19 +160,22 @@ def _render(chosen: argparse.Namespace) -> int:
 
 def _best(chosen: argparse.Namespace) -> int:
     from bot import terminal
-    from bot.compose import reader
-    from bot.settings import load
 
-    engine = reader(load(state_dir=chosen.state_dir))
-    return terminal.best(engine, chosen.query, as_json=chosen.json)
+    return terminal.best(_reader(chosen), chosen.query, as_json=chosen.json)
 
 
 def _list(chosen: argparse.Namespace) -> int:
     from bot import terminal
-    from bot.compose import reader
+
+    return terminal.listing(_reader(chosen), as_json=chosen.json)
+
+
+def _reader(chosen: argparse.Namespace) -> LocalEngine:
+    """The engine for reading: starts nothing and locks nobody out."""
+    from bot.engines.local import LocalEngine
     from bot.settings import load
 
-    return terminal.listing(reader(load(state_dir=chosen.state_dir)), as_json=chosen.json)
+    return LocalEngine(load(state_dir=chosen.state_dir).state_dir, allow_code=False, start=False)
 
 
 def _doctor(chosen: argparse.Namespace) -> int:

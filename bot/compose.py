@@ -1,21 +1,14 @@
-"""The composition root: builds the engine, the Slack side and the poller, and keeps them running.
-
-Nothing but the command line imports it.
-"""
+"""The composition root of `run` and `serve`: engine, Slack side and poller, kept running."""
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 import signal
 import ssl
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
@@ -24,9 +17,10 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
 from bot import __version__
+from bot.embedded import workspace_process
 from bot.engines.base import Query
 from bot.engines.local import LocalEngine
-from bot.errors import EngineError, TuneError
+from bot.errors import TuneError
 from bot.outbox import Outbox
 from bot.poller import Poller
 from bot.settings import Settings
@@ -34,16 +28,6 @@ from bot.slack.app import build_app
 from bot.slack.conversation import Conversation
 
 SLACK_TIMEOUT_S = 10
-
-
-def local_engine(settings: Settings, *, allow_code: bool) -> LocalEngine:
-    """The engine of this machine; its process is started when it is first needed."""
-    return LocalEngine(settings.state_dir, allow_code=allow_code)
-
-
-def reader(settings: Settings) -> LocalEngine:
-    """The same for reading: starts nothing and locks nobody out."""
-    return LocalEngine(settings.state_dir, allow_code=False, start=False)
 
 
 def slack_client(settings: Settings) -> WebClient:
@@ -120,7 +104,7 @@ def serve(settings: Settings) -> int:
     """Bot and engine against the Slack that the settings name, until Ctrl-C."""
     _log(settings)
     stop = _stop_signal()
-    engine = local_engine(settings, allow_code=settings.allow_code)
+    engine = LocalEngine(settings.state_dir, allow_code=settings.allow_code)
     with _engine(engine), connected(settings, engine, allow_code=settings.allow_code):
         print(f"katib-tune {__version__} is connected to Slack. Ctrl-C stops it.", flush=True)
         stop.wait()
@@ -132,7 +116,7 @@ def run(settings: Settings) -> int:
     """Workspace, bot and local engine on this machine, until Ctrl-C."""
     _log(settings)
     stop = _stop_signal()
-    with _workspace_process(settings, stop) as place:
+    with workspace_process(settings, stop) as place:
         here = settings.model_copy(
             update={
                 "slack_api_url": place["api_url"],
@@ -140,7 +124,7 @@ def run(settings: Settings) -> int:
                 "slack_app_token": SecretStr(place["app_token"]),
             }
         )
-        engine = local_engine(settings, allow_code=True)
+        engine = LocalEngine(settings.state_dir, allow_code=True)
         with _engine(engine), connected(here, engine, allow_code=True):
             _welcome(settings, engine, str(place["url"]))
             stop.wait()
@@ -170,90 +154,6 @@ def _engine(engine: LocalEngine) -> Iterator[None]:
     finally:
         engine.shutdown()
         engine.close()
-
-
-@contextmanager
-def _workspace_process(settings: Settings, stop: threading.Event) -> Iterator[Mapping[str, Any]]:
-    """A workspace of our own; yields its JSON line. Its death ends us (`stop`)."""
-    command = [
-        sys.executable, "-m", "bot", "workspace", "--with-parent",
-        "--port", str(settings.port), "--state", str(settings.state_dir),
-    ]  # fmt: skip
-    # NB: a session of its own, so that Ctrl-C reaches us alone and we end it last; its standard
-    # input tells it when we die without saying so.
-    process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
-    )
-    assert process.stdout is not None
-    try:
-        line = process.stdout.readline()
-        if not line:
-            raise EngineError("The embedded workspace did not start; the line above says why.")
-        threading.Thread(
-            target=_watch, args=(process, stop), name="workspace-watch", daemon=True
-        ).start()
-        yield json.loads(line)
-    finally:
-        process.terminate()
-        try:
-            process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _watch(process: subprocess.Popen[str], stop: threading.Event) -> None:
-    process.wait()
-    if not stop.is_set():
-        logging.getLogger(__name__).error("The embedded workspace ended; so do I.")
-        stop.set()
-
-
-def workspace(settings: Settings, *, manifest: Path | None, with_parent: bool) -> int:
-    """The embedded workspace alone; its first line on stdout is one JSON object."""
-    import yaml
-
-    from bot.workspace.refusals import PortTaken, WorkspaceError
-    from bot.workspace.server import serve
-
-    path = manifest or our_manifest()
-    try:
-        app_manifest = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise TuneError(f"The manifest {path} cannot be read: {error}.") from error
-    if with_parent:
-        threading.Thread(target=_end_with_parent, name="parent-watch", daemon=True).start()
-
-    def ready(facts: Mapping[str, Any]) -> None:
-        print(json.dumps(facts), flush=True)
-
-    try:
-        serve(
-            port=settings.port,
-            state_dir=settings.state_dir / "workspace",
-            manifest=app_manifest,
-            ready=ready,
-        )
-    except PortTaken as error:
-        raise TuneError(
-            str(error), hint=f"For example: KATIB_TUNE_PORT={settings.port + 1} make run"
-        ) from error
-    except WorkspaceError as error:
-        raise TuneError(str(error)) from error
-    return 0
-
-
-def our_manifest() -> Path:
-    """The Slack app manifest: in the repository, or beside the code in an installed package."""
-    here = Path(__file__).parent
-    in_repository = here.parent / "manifests" / "slack-app.yaml"
-    return in_repository if in_repository.exists() else here / "slack" / "slack-app.yaml"
-
-
-def _end_with_parent() -> None:
-    while os.read(0, 1024):
-        pass
-    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _stop_signal() -> threading.Event:

@@ -15,7 +15,9 @@ import yaml
 from pydantic import SecretStr
 
 from bot import compose
+from bot.embedded import our_manifest
 from bot.engines.base import Query
+from bot.engines.local import LocalEngine
 from bot.errors import TuneError
 from bot.settings import Settings, variable
 
@@ -108,7 +110,7 @@ def _granted(settings: Settings) -> set[str]:
 
 
 def _wanted_scopes() -> set[str]:
-    manifest = yaml.safe_load(compose.our_manifest().read_text(encoding="utf-8"))
+    manifest = yaml.safe_load(our_manifest().read_text(encoding="utf-8"))
     return set(manifest["oauth_config"]["scopes"]["bot"])
 
 
@@ -146,7 +148,7 @@ def _engine(settings: Settings) -> Iterator[Finding]:
     free = shutil.disk_usage(existing).free // 2**20
     verdict: Verdict = "ok" if free >= FREE_DISK_MB else "wrong"
     yield Finding(verdict, "engine", f"{free} MB are free where Experiments are kept ({folder}).")
-    known = compose.reader(settings).find(Query(limit=1000))
+    known = LocalEngine(settings.state_dir, allow_code=False, start=False).find(Query(limit=1000))
     open_ones = sum(not each.status.condition.is_final for each in known)
     yield Finding("ok", "engine", f"{len(known)} Experiments are recorded, {open_ones} not ended.")
 

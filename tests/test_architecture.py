@@ -32,13 +32,15 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
         "bot.engines.local_server", "bot.engines.local_launch", "bot.engines.local",
         "bot.outbox", "bot.poller", "bot.slack.conversation", "bot.slack.app",
     ),
-    "root": ("bot.compose", "bot.terminal", "bot.doctor", "bot.demo", "bot.__main__"),
+    "root": (
+        "bot.embedded", "bot.compose", "bot.terminal", "bot.doctor", "bot.demo", "bot.__main__",
+    ),
 }  # fmt: skip
 ORDER = [name for names in LAYERS.values() for name in names]
 NEVER_IN_BOT = {"torch", "transformers", "peft", "datasets", "trainer"}
 # What the embedded workspace offers to the outside: the server to run it, a person to act in it.
 WORKSPACE_DOORS = {
-    "bot.compose": {"bot.workspace.server", "bot.workspace.refusals"},
+    "bot.embedded": {"bot.workspace.server", "bot.workspace.refusals"},
     "bot.demo": {"bot.workspace.person"},
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from bot.__main__ import main, parser
+from bot.workspace.person import Person
 
 WORDS = {"run", "workspace", "serve", "tune", "render", "best", "list", "doctor"}
 
@@ -27,19 +29,68 @@ def test_the_words_of_the_command_line_stay() -> None:
     assert set(actions[0].choices or ()) == WORDS
 
 
-def test_help_imports_none_of_the_libraries() -> None:
+HEAVY = {
+    "pydantic", "slack_sdk", "slack_bolt", "yaml", "apscheduler", "kubernetes", "aiohttp", "optuna",
+    "torch", "transformers",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "used"),
+    [
+        ("--help", set()),
+        ("tune --help", set()),
+        ("render default+on+default", {"pydantic", "yaml"}),
+        ("list", {"pydantic", "yaml", "optuna"}),
+        ("best", {"pydantic", "yaml", "optuna"}),
+        ("workspace --port 1 --manifest /nowhere", {"pydantic", "yaml", "aiohttp"}),
+        ("serve", {"pydantic", "yaml", "slack_sdk", "slack_bolt", "apscheduler"}),
+    ],
+)
+def test_a_command_imports_only_what_it_uses(words: str, used: set[str], tmp_path: Path) -> None:
     code = (
         "import sys; from bot.__main__ import main\n"
-        "try: main(['--help'])\n"
+        "try: main(sys.argv[1:])\n"
         "except SystemExit: pass\n"
-        "heavy = {'pydantic', 'slack_sdk', 'slack_bolt', 'yaml', 'apscheduler', 'kubernetes',"
-        " 'aiohttp', 'optuna', 'torch', 'transformers'}\n"
-        "print(sorted(heavy & set(sys.modules)))"
+        f"print(*sorted({HEAVY} & set(sys.modules)))"
     )
+    arguments = [word.replace("+", " ") for word in words.split()]
+    state = [] if "help" in words or "render" in words else ["--state", str(tmp_path / "state")]
     answer = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
-    )
-    assert answer.stdout.splitlines()[-1] == "[]"
+        [sys.executable, "-c", code, *arguments, *state],
+        capture_output=True, text=True, timeout=60, check=True, cwd=tmp_path,
+        env={"PYTHONPATH": str(Path(__file__).parent.parent), "HOME": str(tmp_path)},
+    )  # fmt: skip
+    assert set(answer.stdout.splitlines()[-1].split()) <= used
+
+
+def test_the_workspace_says_first_how_to_reach_it(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "bot", "workspace", "--port", "0", "--state", str(tmp_path)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        facts = json.loads(process.stdout.readline())
+        keys = {"url", "api_url", "bot_token", "app_token", "signing_secret"}
+        assert keys <= set(facts)
+        assert facts["api_url"].endswith("/api/")
+        channels = Person(facts["url"]).state()["channels"]
+        assert [c["bot_is_member"] for c in channels if c["name"] == "tuning"] == [True]
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+    assert process.returncode == 0
+
+
+def test_a_port_that_is_taken_is_a_sentence(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        answer = run("run", "--port", str(port), state=tmp_path)
+    assert answer.returncode == 1
+    assert f"Port {port}" in answer.stderr
+    assert "KATIB_TUNE_PORT" in answer.stderr
+    assert "Traceback" not in answer.stderr
 
 
 def test_render_prints_a_spec_that_render_takes(tmp_path: Path) -> None:
