@@ -11,14 +11,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bot import insight, prior, spec
+from bot import insight, prior, spec, wording
 from bot.engines.base import Engine, Query
 from bot.errors import NotFoundError, SpecError
 from bot.slack import command
 from bot.spec import TuneSpec
-from bot.status import Experiment, Record, TrialStatus
+from bot.status import Experiment, Record, TrialCondition, TrialStatus
 
 LOOK_INTERVAL_S = 0.3
+ERASE = "\x1b[K"  # to the end of the line: what was written there before was longer
 
 
 def read_file(path: str) -> str:
@@ -84,6 +85,7 @@ def tune(engine: Engine, wanted: TuneSpec, *, as_json: bool) -> int:
 def _follow(engine: Engine, experiment: Experiment, as_json: bool) -> Experiment:
     shown: set[str] = set()
     said = ""
+    live = sys.stdout.isatty() and not as_json
     while True:
         for trial in experiment.status.trials:
             if trial.condition.is_final and trial.name not in shown:
@@ -94,8 +96,20 @@ def _follow(engine: Engine, experiment: Experiment, as_json: bool) -> Experiment
         if experiment.status.message and experiment.status.message != said and not as_json:
             said = experiment.status.message
             print(f"  {said}", flush=True)
+        if live:
+            print(f"{_running(experiment)}{ERASE}", end="\r", flush=True)
         time.sleep(LOOK_INTERVAL_S)
         experiment = engine.get(experiment.name)
+
+
+def _running(experiment: Experiment) -> str:
+    """One line that is written over again and again: what runs, how far, how long to go."""
+    running = [t for t in experiment.status.trials if t.condition == TrialCondition.RUNNING]
+    parts = [f"trial {t.number} {wording.percent(t.progress)}".strip() for t in running]
+    left = insight.time_to_go(experiment, datetime.now(UTC))
+    to_go = [f"{wording.about(left)} to go"] if left is not None else []
+    done = f"{experiment.status.finished} of {experiment.spec.max_trial_count} done"
+    return "  " + " · ".join([done, *parts, *to_go])
 
 
 def _print_start(experiment: Experiment, as_json: bool) -> None:
@@ -139,10 +153,10 @@ def _print_end(experiment: Experiment, as_json: bool) -> None:
     if best is None:
         print("No optimum: no trial reported the objective.")
         return
-    gain = insight.gain(experiment)
-    over = f", {gain.value:+.4f} over the known-good default" if gain else ""
     metric = experiment.spec.objective_metric_name
-    print(f"Optimal: {metric} {best.value(experiment.spec):.4f} (trial {best.number}{over})")
+    print(f"Optimal: {metric} {best.value(experiment.spec):.4f} (trial {best.number})")
+    if verdict := wording.verdict(experiment):
+        print(verdict)
     print(spec.dump(insight.optimal_hyperparameters(experiment)), end="")
 
 

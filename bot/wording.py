@@ -78,6 +78,11 @@ def about(time: timedelta) -> str:
     return duration(timedelta(seconds=int(time.total_seconds()) // step * step))
 
 
+def percent(progress: float | None) -> str:
+    """45 %, in steps of 5, so that a card changes no more often than one can see; "" for None."""
+    return "" if progress is None else f"{int(progress * 20) * 5} %"
+
+
 def count(many: int, noun: str) -> str:
     """1 trial, 2 trials."""
     return f"{many} {noun}" if many == 1 else f"{many} {noun}s"

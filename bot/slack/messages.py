@@ -104,14 +104,11 @@ def _running(experiment: Experiment) -> Iterator[Block]:
     trials = [t for t in experiment.status.trials if t.condition is TrialCondition.RUNNING]
     if not trials or experiment.status.condition.is_final:
         return
-    shown = [f"trial {t.number}{_percent(t)}" for t in trials[:MAX_RUNNING]]
+    shown = [
+        f"trial {t.number} {wording.percent(t.progress)}".rstrip() for t in trials[:MAX_RUNNING]
+    ]
     more = [f"{len(trials) - MAX_RUNNING} more"] if len(trials) > MAX_RUNNING else []
     yield b.context(b.mrkdwn("Running: " + " · ".join(shown + more)))
-
-
-def _percent(trial: TrialStatus) -> str:
-    # In steps of 5 %, so that the card changes no more often than one can see.
-    return "" if trial.progress is None else f" {int(trial.progress * 20) * 5} %"
 
 
 def _footer(experiment: Experiment, now: datetime) -> Block:
