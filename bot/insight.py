@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
+from bot import prior
 from bot import spec as specs
 from bot.spec import Frozen, TuneSpec
 from bot.status import Experiment, ExperimentStatus, TrialCondition, TrialStatus
@@ -193,11 +194,11 @@ def _within_budget(experiment: Experiment, now: datetime, wanted: timedelta) -> 
 
 
 def optimal_hyperparameters(experiment: Experiment) -> dict[str, dict[str, Any]]:
-    """Every hyperparameter of the optimum, searched and fixed, by its field; {} without one."""
+    """Every hyperparameter of the optimum, searched or not, by its field; {} without one."""
     spec, trial = experiment.spec, experiment.status.optimal_trial
     if trial is None:
         return {}
-    return {
+    found = {
         field: {
             name: trial.parameters.get(name) if name in spec.searched else value
             for name, value in values.items()
@@ -205,6 +206,10 @@ def optimal_hyperparameters(experiment: Experiment) -> dict[str, dict[str, Any]]
         for field in specs.HYPERPARAMETER_FIELDS
         if (values := getattr(spec, field))
     }
+    rank = found.get("lora_config", {}).get("r")
+    if isinstance(rank, int):
+        found["lora_config"].setdefault("lora_alpha", prior.tied_alpha(rank))
+    return found
 
 
 def repeat_data(experiment: Experiment) -> dict[str, Any]:

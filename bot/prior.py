@@ -162,8 +162,13 @@ def known_good(spec: TuneSpec) -> dict[str, Scalar] | None:
     alpha = spec.searched.get("lora_alpha")
     rank = point.get("r", spec.lora_config.get("r", R.known_good))
     if alpha and _is_number(rank):
-        point["lora_alpha"] = _feasible(2 * rank, alpha)
+        point["lora_alpha"] = _feasible(tied_alpha(int(rank)), alpha)
     return point
+
+
+def tied_alpha(rank: int) -> int:
+    """The lora_alpha that goes with a rank; the trainer takes the same when none is given."""
+    return 2 * rank
 
 
 def why(name: str, spec: TuneSpec) -> str:

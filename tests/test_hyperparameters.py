@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from bot import prior
 from bot.hyperparameters import LORA, TRAINING, Kind
 
 OLDER = {"warmup_ratio"}  # until transformers 4; the trainer turns it into warmup_steps
@@ -74,3 +75,9 @@ def _fits(kind: Kind, annotation: str) -> bool:
 def test_no_name_means_two_things() -> None:
     assert not set(TRAINING) & set(LORA)
     assert set(TRAINING.values()) | set(LORA.values()) <= set(typing.get_args(Kind))
+
+
+def test_the_trainer_ties_alpha_to_the_rank_as_we_say_it_does() -> None:
+    from trainer import model
+
+    assert model.lora_config({"r": "16"}).lora_alpha == prior.tied_alpha(16)

@@ -162,6 +162,7 @@ def test_the_optimum_holds_every_hyperparameter_fixed_ones_too() -> None:
     assert optimum["training_parameters"]["learning_rate"] == 0.00062
     assert optimum["training_parameters"]["num_train_epochs"] == 2
     assert optimum["lora_config"]["r"] == 16
+    assert optimum["lora_config"]["lora_alpha"] == 32, "tied to the rank, so it belongs to it"
     assert insight.optimal_hyperparameters(experiment()) == {}
 
 

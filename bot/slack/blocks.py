@@ -157,9 +157,14 @@ def data_table(
 
 
 def line_chart(
-    title: str, series: str, points: Sequence[tuple[str, float]], *, x_label: str, y_label: str
+    title: str,
+    labels: Sequence[str],
+    series: Mapping[str, Sequence[float]],
+    *,
+    x_label: str,
+    y_label: str,
 ) -> Block:
-    """A native chart (messages only) of 1 to 20 points with different labels."""
+    """A native chart (messages only): 1 to 20 different labels, a value for each in each series."""
     return {
         "type": "data_visualization",
         "title": clip(title, MAX_CHART_TITLE),
@@ -167,12 +172,16 @@ def line_chart(
             "type": "line",
             "series": [
                 {
-                    "name": clip(series, MAX_CHART_LABEL),
-                    "data": [{"label": label, "value": value} for label, value in points],
+                    "name": clip(name, MAX_CHART_LABEL),
+                    "data": [
+                        {"label": label, "value": value}
+                        for label, value in zip(labels, values, strict=True)
+                    ],
                 }
+                for name, values in series.items()
             ],
             "axis_config": {
-                "categories": [label for label, _value in points],
+                "categories": list(labels),
                 "x_label": clip(x_label, MAX_CHART_TITLE),
                 "y_label": clip(y_label, MAX_CHART_TITLE),
             },

@@ -88,16 +88,23 @@ def _best_line(experiment: Experiment) -> str:
 
 
 def _chart(experiment: Experiment) -> Iterator[Block]:
-    """Best so far by trial, once there are two points; Slack draws at most twenty."""
-    line = insight.best_so_far(experiment.spec, experiment.status.trials)
+    """Each trial and the best so far, once there are two; Slack draws at most twenty points."""
+    wanted, trials = experiment.spec, experiment.status.trials
+    line = insight.best_so_far(wanted, trials)
     if len(line) < 2:
         return
     points = insight.thinned(line, b.MAX_CHART_POINTS)
-    metric = experiment.spec.objective_metric_name
+    values = {trial.number: insight.trial_value(wanted, trial) or 0.0 for trial in trials}
     yield b.line_chart(
-        "Best so far", "best so far", [(str(number), value) for number, value in points],
-        x_label="trial", y_label=metric,
-    )  # fmt: skip
+        "Best so far",
+        [str(number) for number, _best in points],
+        {
+            "best so far": [best for _number, best in points],
+            "each trial": [values[number] for number, _best in points],
+        },
+        x_label="trial",
+        y_label=wanted.objective_metric_name,
+    )
 
 
 def _running(experiment: Experiment) -> Iterator[Block]:

@@ -51,7 +51,7 @@ def test_every_builder_makes_a_block_that_slack_takes_whatever_it_holds() -> Non
         b.actions([b.button(HOSTILE, b.STOP, HOSTILE * 2, style="danger", confirm=sure)]),
         b.preformatted("a: 1"),
         b.data_table("Top", ["trial", "value"], [[b.cell(1, "1"), b.cell(None, "")]]),
-        b.line_chart(HOSTILE, HOSTILE, [("0", 0.5), ("1", -0.5)], x_label=HOSTILE, y_label=HOSTILE),
+        b.line_chart(HOSTILE, "01", {HOSTILE: [0.5, -0.5]}, x_label=HOSTILE, y_label=HOSTILE),
     ]
     assert check_message({"text": "x", "blocks": blocks}) == ()
 
