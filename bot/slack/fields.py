@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, get_args
 
 from bot import algorithms, prior, spec
@@ -139,11 +139,6 @@ FOLLOWS = "Left as it is, it follows the model and the method."
 def label(field: str, words: str) -> str:
     """Trials in all (max_trial_count): words for people, and the word to type."""
     return words if words.lower() == field else f"{words} ({field})"
-
-
-def names(found: Iterable[str]) -> str:
-    """`a`, `b`, for a sentence."""
-    return ", ".join(f"`{field}`" for field in found)
 
 
 def hints(filled: Mapping[str, Any]) -> dict[str, str]:

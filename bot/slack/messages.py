@@ -403,7 +403,7 @@ HELP = (
     "*Tune a model from here*\n"
     "`/katib-tune default on default` tries 10 configurations of the shipped model on the "
     "shipped movie reviews\n"
-    "`/katib-tune default on default learning_rate=5e-4..1e-2:log r=8,16,32 trials=6 parallel=2`\n"
+    "`/katib-tune default on default learning_rate=2e-4..4e-3:log r=8,16,32 trials=6 parallel=2`\n"
     "`/katib-tune meta-llama/Llama-3.2-1B on imdb split=train[:1000] trials=20 for=2h`",
     "`/katib-tune` opens the form, `/katib-tune form …` opens it filled\n"
     "`/katib-tune list`, `status NAME`, `stop NAME`\n"

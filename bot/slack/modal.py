@@ -110,7 +110,8 @@ def again(submitted: Mapping[str, Any], error: TuneError) -> dict[str, Any]:
             errors[each.field] = f"{errors.get(each.field, '')} {each}".strip()
         else:
             others.append(str(each))
-    banner = " ".join(others) or f"Not started: {fields.names(errors)} cannot be used as it is."
+    named = [f"`{field}`: {sentence}" for field, sentence in errors.items()]
+    banner = " ".join(["Not started.", *others, *named])
     return _drawn(_typed(submitted), context_of(submitted), errors, banner)
 
 

@@ -276,7 +276,7 @@ def test_an_error_of_a_hidden_field_opens_its_section_and_keeps_what_was_typed()
 
 def test_an_error_of_no_field_is_a_banner() -> None:
     again = modal.again(form(), EngineError("The disk is full.", hint="Free some space."))
-    assert modal.banner_of(again) == "⚠️ The disk is full. Free some space."
+    assert modal.banner_of(again) == "⚠️ Not started. The disk is full. Free some space."
     assert check_view(again) == ()
 
 
