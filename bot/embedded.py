@@ -87,6 +87,7 @@ def workspace_process(settings: Settings, stop: threading.Event) -> Iterator[Map
         ).start()
         yield json.loads(line)
     finally:
+        stop.set()  # what comes now is no surprise to whoever watches
         process.terminate()
         try:
             process.wait(timeout=5)

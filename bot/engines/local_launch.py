@@ -17,7 +17,6 @@ LOG_FILE = "engine.log"
 START_TIMEOUT_S = 60.0
 PING_TIMEOUT_S = 10.0
 LOOK_INTERVAL_S = 0.05
-LAST_WORDS = 5  # lines of the log that say why no engine came up
 
 
 class EngineProcess:
@@ -95,7 +94,7 @@ class EngineProcess:
     def _failure(self, what: str) -> EngineError:
         log = self._state_dir / LOG_FILE
         lines = log.read_text(errors="replace").splitlines() if log.exists() else []
-        said = " ".join(lines[-LAST_WORDS:])
+        said = lines[-1] if lines else "it said nothing."
         return EngineError(f"The engine of {self._state_dir} {what}: {said}", hint=f"See {log}.")
 
 

@@ -56,8 +56,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         pid = _holder(state_dir)
         return _complain(f"Another engine (pid {pid}) already works on {state_dir}.", EXIT_TAKEN)
     # NB: imports Optuna, a second or so: an engine that is not wanted ends before.
-    from bot.engines.local_machine import Machine
-
+    try:
+        from bot.engines.local_machine import Machine
+    except ModuleNotFoundError as error:
+        sentence = f"The package {error.name} is not installed: pip install 'katib-tune[local]'."
+        return _complain(sentence, EXIT_BROKEN)
     try:
         machine = Machine(
             state_dir, local_hardware.cores(), local_hardware.gpus(), lambda: datetime.now(UTC)
