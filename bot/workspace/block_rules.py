@@ -1,4 +1,4 @@
-"""The table of blocks and views, with their limits and where they may stand. `validate` applies it.
+"""The table of blocks that hold no other blocks, with their limits and where they may stand.
 
 Limits are Slack's published ones; where sources differ the stricter is here.
 """
@@ -14,6 +14,7 @@ from bot.workspace.element_rules import (
     IMAGE_SOURCE,
     MANY_CHOICE,
     ONE_CHOICE,
+    TEXT_INPUTS,
     URL,
     elements,
     mrkdwn_text,
@@ -180,10 +181,13 @@ CHART = Tagged(
     }
 )
 
+HTTPS = String(3000, pattern=r"https:\S+")
+
 # --- blocks -----------------------------------------------------------------------------------
 
 MESSAGE, MODAL, HOME = "message", "modal", "home"
 EVERYWHERE = frozenset({MESSAGE, MODAL, HOME})
+MESSAGE_AND_HOME = frozenset({MESSAGE, HOME})
 
 
 @dataclass(frozen=True)
@@ -194,7 +198,7 @@ class BlockRule:
     surfaces: frozenset[str] = EVERYWHERE
 
 
-def _block(
+def block_rule(
     kind: str,
     fields: Mapping[str, Rule],
     *required: str,
@@ -211,12 +215,13 @@ def section_says_something(value: Mapping[str, object], at: str, out: Complaints
         out.append(Complaint("missing required field: text", at))
 
 
+ACTIONS = ("button", "overflow", "datetimepicker", *ONE_CHOICE)
 CONTEXT_ELEMENTS = Tagged(
     {"image": IMAGE_ELEMENT, "mrkdwn": mrkdwn_text(2000), "plain_text": plain_text(2000)}
 )
-BLOCKS: Mapping[str, BlockRule] = dict(
+SIMPLE_BLOCKS: Mapping[str, BlockRule] = dict(
     [
-        _block(
+        block_rule(
             "section",
             {
                 "text": text(3000),
@@ -226,30 +231,30 @@ BLOCKS: Mapping[str, BlockRule] = dict(
             },
             extra=section_says_something,
         ),
-        _block(
+        block_rule(
             "header",
             {"text": plain(150), "level": Number(least=1, most=4, whole=True)},
             "text",
         ),
-        _block("context", {"elements": Array(CONTEXT_ELEMENTS, least=1, most=10)}, "elements"),
-        _block(
+        block_rule("context", {"elements": Array(CONTEXT_ELEMENTS, least=1, most=10)}, "elements"),
+        block_rule(
             "actions",
-            {"elements": Array(elements(("button", "overflow", *ONE_CHOICE)), 1, 25)},
+            {"elements": Array(elements(ACTIONS), 1, 25)},
             "elements",
         ),
-        _block("divider", {}),
-        _block(
+        block_rule("divider", {}),
+        block_rule(
             "image",
             {**IMAGE_SOURCE, "title": plain(2000)},
             "alt_text",
             extra=one_of("image_url", "slack_file"),
         ),
-        _block(
+        block_rule(
             "input",
             {
                 "label": plain(2000),
                 "element": elements(
-                    ("plain_text_input", "number_input", *ONE_CHOICE, *MANY_CHOICE)
+                    (*TEXT_INPUTS, "datetimepicker", "file_input", *ONE_CHOICE, *MANY_CHOICE)
                 ),
                 "hint": plain(2000),
                 "optional": Flag(),
@@ -259,8 +264,8 @@ BLOCKS: Mapping[str, BlockRule] = dict(
             "element",
         ),
         ("rich_text", BlockRule(RICH_TEXT)),
-        _block("markdown", {"text": String(12_000)}, "text", surfaces=frozenset({MESSAGE})),
-        _block(
+        block_rule("markdown", {"text": String(12_000)}, "text", surfaces=frozenset({MESSAGE})),
+        block_rule(
             "table",
             {
                 "rows": Array(ROW, least=1, most=100),
@@ -271,9 +276,9 @@ BLOCKS: Mapping[str, BlockRule] = dict(
             },
             "rows",
             extra=rows_are_even,
-            surfaces=frozenset({MESSAGE, HOME}),
+            surfaces=MESSAGE_AND_HOME,
         ),
-        _block(
+        block_rule(
             "data_table",
             {
                 "caption": String(),
@@ -284,16 +289,16 @@ BLOCKS: Mapping[str, BlockRule] = dict(
             "caption",
             "rows",
             extra=data_table_is_even,
-            surfaces=frozenset({MESSAGE, HOME}),
+            surfaces=MESSAGE_AND_HOME,
         ),
-        _block(
+        block_rule(
             "data_visualization",
             {"title": String(50), "chart": CHART},
             "title",
             "chart",
             surfaces=frozenset({MESSAGE}),
         ),
-        _block(
+        block_rule(
             "alert",
             {
                 "text": text(200),
@@ -302,37 +307,36 @@ BLOCKS: Mapping[str, BlockRule] = dict(
             "text",
             surfaces=frozenset({MODAL}),
         ),
+        block_rule(
+            "video",
+            {
+                "alt_text": String(2000),
+                "title": plain(199),
+                "title_url": HTTPS,
+                "description": plain(200),
+                "video_url": HTTPS,
+                "thumbnail_url": URL,
+                "author_name": String(49),
+                "provider_name": String(49),
+                "provider_icon_url": URL,
+            },
+            "alt_text",
+            "title",
+            "video_url",
+            "thumbnail_url",
+        ),
+        block_rule(
+            "file",
+            {"external_id": ID, "source": Choice(("remote",))},
+            "external_id",
+            "source",
+            surfaces=frozenset({MESSAGE}),
+        ),
+        block_rule(
+            "context_actions",
+            {"elements": Array(elements(("feedback_buttons", "icon_button")), least=1, most=5)},
+            "elements",
+            surfaces=frozenset({MESSAGE}),
+        ),
     ]
 )
-
-
-def blocks_on(surface: str) -> Tagged:
-    """Any block that may stand on this surface."""
-    return Tagged({kind: b.rule for kind, b in BLOCKS.items() if surface in b.surfaces})
-
-
-# --- views ------------------------------------------------------------------------------------
-
-VIEW_COMMON: Mapping[str, Rule] = {
-    "private_metadata": String(3000, least=0),
-    "callback_id": String(255, least=0),
-    "external_id": String(255, least=0),
-}
-VIEWS: Mapping[str, Object] = {
-    "modal": typed(
-        "modal",
-        {
-            **VIEW_COMMON,
-            "title": plain(24),
-            "submit": plain(24),
-            "close": plain(24),
-            "blocks": Array(blocks_on(MODAL), least=1, most=100),
-            "clear_on_close": Flag(),
-            "notify_on_close": Flag(),
-        },
-        "title",
-        "blocks",
-    ),
-    "home": typed("home", {**VIEW_COMMON, "blocks": Array(blocks_on(HOME), most=100)}, "blocks"),
-}
-MESSAGE_BLOCKS = Array(blocks_on(MESSAGE), most=50)

@@ -181,6 +181,10 @@ BUTTON = typed(
     },
     "text",
 )
+FEEDBACK = Object(
+    {"text": plain(75), "value": String(2000), "accessibility_label": String(75)},
+    ("text", "value"),
+)
 IMAGE_SOURCE: Mapping[str, Rule] = {
     "image_url": URL,
     "slack_file": SLACK_FILE,
@@ -256,6 +260,45 @@ ELEMENTS: Mapping[str, Object] = {
             "timezone": String(255),
         },
     ),
+    "datetimepicker": typed(
+        "datetimepicker",
+        {
+            **INTERACTIVE,
+            **FOCUS,
+            "initial_date_time": Number(least=1_000_000_000, most=9_999_999_999, whole=True),
+        },
+    ),
+    "email_text_input": typed(
+        "email_text_input", {**TYPED_IN, "initial_value": String(3000, pattern=r"\S+@\S+")}
+    ),
+    "url_text_input": typed("url_text_input", {**TYPED_IN, "initial_value": URL}),
+    "file_input": typed(
+        "file_input",
+        {
+            "action_id": ID,
+            "filetypes": Array(String(255), least=1),
+            "max_files": Number(least=1, most=10, whole=True),
+        },
+    ),
+    "feedback_buttons": typed(
+        "feedback_buttons",
+        {"action_id": ID, "positive_button": FEEDBACK, "negative_button": FEEDBACK},
+        "positive_button",
+        "negative_button",
+    ),
+    "icon_button": typed(
+        "icon_button",
+        {
+            **INTERACTIVE,
+            "icon": Choice(("trash",)),
+            "text": plain(75),
+            "value": String(2000),
+            "accessibility_label": String(75),
+            "visible_to_user_ids": Array(String(255), least=1),
+        },
+        "icon",
+        "text",
+    ),
     "plain_text_input": typed(
         "plain_text_input",
         {
@@ -280,7 +323,8 @@ ELEMENTS: Mapping[str, Object] = {
         extra=numbers_fit,
     ),
 }
-MODAL_ONLY_ELEMENTS = frozenset({"number_input"})
+MODAL_ONLY_ELEMENTS = frozenset({"number_input", "file_input"})
+TEXT_INPUTS = ("plain_text_input", "number_input", "email_text_input", "url_text_input")
 
 ONE_CHOICE = (
     "static_select",

@@ -5,9 +5,10 @@ put in (pure).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from bot.workspace.card_rules import CHILDREN, SEVERAL, walk
 from bot.workspace.refusals import UiRefused
 
 Json = dict[str, Any]
@@ -36,13 +37,16 @@ STATE_KEYS: Mapping[str, tuple[str, str]] = {
     "multi_conversations_select": ("selected_conversations", "initial_conversations"),
     "datepicker": ("selected_date", "initial_date"),
     "timepicker": ("selected_time", "initial_time"),
+    "datetimepicker": ("selected_date_time", "initial_date_time"),
+    "email_text_input": _TEXT,
+    "url_text_input": _TEXT,
 }
 _OPTION_KEYS = ("selected_option", "selected_options")
 
 
 def elements_of(block: Mapping[str, Any]) -> Iterator[Json]:
     """The elements of a block that have an action_id."""
-    several = block["elements"] if block["type"] == "actions" else []
+    several = block.get(SEVERAL.get(block["type"], ""), [])
     for element in (block.get("accessory"), block.get("element"), *several):
         if element is not None and element["type"] != "image":
             yield element
@@ -61,15 +65,19 @@ def with_ids(blocks: Blocks, new_id: Iterator[str]) -> list[Json]:
         for name in ("accessory", "element"):
             if name in full:
                 full[name] = named(full[name])
-        if full["type"] == "actions":
-            full["elements"] = [named(element) for element in full["elements"]]
+        several = SEVERAL.get(full["type"], "")
+        if several in full:
+            full[several] = [named(element) for element in full[several]]
+        inside = CHILDREN.get(full["type"], "")
+        if inside in full:
+            full[inside] = with_ids(full[inside], new_id)
         out.append(full)
     return out
 
 
 def find_element(blocks: Blocks, block_id: str, action_id: str) -> tuple[Json, Json]:
     """The block and the element with these ids; UiRefused if there is none."""
-    for block in blocks:
+    for _, block in walk(blocks, ""):
         if block["block_id"] == block_id:
             for element in elements_of(block):
                 if element["action_id"] == action_id:
@@ -99,7 +107,7 @@ def state_values(blocks: Blocks, before: Mapping[str, Any]) -> Json:
     else its initial value.
     """
     values: Json = {}
-    for block in blocks:
+    for _, block in walk(blocks, ""):
         for element in elements_of(block):
             if element["type"] in STATE_KEYS:
                 held = before.get(block["block_id"], {}).get(element["action_id"])
@@ -153,6 +161,8 @@ def entry_for(element: Mapping[str, Any], given: Mapping[str, Any]) -> Json:
 def _value_type(key: str) -> type:
     if key == "selected_option":
         return dict
+    if key == "selected_date_time":
+        return int
     return list if key.endswith("s") else str
 
 
@@ -177,7 +187,7 @@ def complaints(blocks: Blocks, values: Mapping[str, Any]) -> dict[str, str]:
     """block_id -> sentence, for every input that Slack's client would not send."""
     found = {
         block["block_id"]: _complaint(block, values)
-        for block in blocks
+        for _, block in walk(blocks, "")
         if block["type"] == "input" and block["element"]["type"] in STATE_KEYS
     }
     return {block_id: text for block_id, text in found.items() if text}
@@ -217,6 +227,6 @@ def _length_complaint(element: Mapping[str, Any], text: str) -> str:
     return f"Must be {high} characters or less." if len(text) > high else ""
 
 
-def input_blocks(blocks: Iterable[Mapping[str, Any]]) -> set[str]:
+def input_blocks(blocks: Blocks) -> set[str]:
     """Ids of the blocks that can show an error."""
-    return {block["block_id"] for block in blocks if block["type"] == "input"}
+    return {block["block_id"] for _, block in walk(blocks, "") if block["type"] == "input"}

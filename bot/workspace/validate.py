@@ -9,9 +9,10 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from bot.workspace.block_rules import MESSAGE_BLOCKS, VIEWS
+from bot.workspace.card_rules import SEVERAL, walk
 from bot.workspace.element_rules import MODAL_ONLY_ELEMENTS
 from bot.workspace.rules import Complaint, Complaints, Json, Object, String, Tagged
+from bot.workspace.surface_rules import MESSAGE_BLOCKS, VIEWS
 
 __all__ = ["Complaint", "check_blocks", "check_message", "check_view"]
 
@@ -112,32 +113,32 @@ def elements_in(block: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, An
     for name in ("accessory", "element"):
         if name in block:
             yield f"/{name}", block[name]
-    if block["type"] == "actions":
-        for index, element in enumerate(block["elements"]):
-            yield f"/elements/{index}", element
+    several = SEVERAL.get(block["type"], "")
+    for index, element in enumerate(block.get(several, [])):
+        yield f"/{several}/{index}", element
 
 
 def _check_message_elements(blocks: Sequence[Mapping[str, Any]], at: str, out: Complaints) -> None:
-    for index, block in enumerate(blocks):
+    for place, block in walk(blocks, at):
         for path, element in elements_in(block):
             if element["type"] in MODAL_ONLY_ELEMENTS:
                 words = f"unsupported type: {element['type']}"
-                out.append(Complaint(words, f"{at}/{index}{path}/type"))
+                out.append(Complaint(words, f"{place}{path}/type"))
 
 
 def _check_ids(blocks: Sequence[Mapping[str, Any]], at: str, out: Complaints) -> None:
     """block_id is unique on its surface, action_id in its block."""
     seen: set[str] = set()
-    for index, block in enumerate(blocks):
+    for place, block in walk(blocks, at):
         block_id = block.get("block_id")
         if block_id in seen:
-            out.append(_exists("block_id", block_id, f"{at}/{index}/block_id"))
+            out.append(_exists("block_id", block_id, f"{place}/block_id"))
         seen.update([block_id] if block_id else [])
         actions: set[str] = set()
         for path, element in elements_in(block):
             action_id = element.get("action_id")
             if action_id in actions:
-                out.append(_exists("action_id", action_id, f"{at}/{index}{path}/action_id"))
+                out.append(_exists("action_id", action_id, f"{place}{path}/action_id"))
             actions.update([action_id] if action_id else [])
 
 
@@ -166,8 +167,8 @@ def _check_totals(blocks: Sequence[Mapping[str, Any]], at: str, out: Complaints)
     _check_text(blocks, "table", TABLE_TEXT_LIMIT, at, out)
     _check_text(blocks, "data_table", DATA_TABLE_TEXT_LIMIT, at, out)
     # Tables have totals of their own above.
-    prose = [block for block in blocks if block["type"] not in ("table", "data_table")]
-    if text_length(prose) > BLOCK_TEXT_LIMIT:
+    tables = [block for _, block in walk(blocks, at) if block["type"] in ("table", "data_table")]
+    if text_length(blocks) - text_length(tables) > BLOCK_TEXT_LIMIT:
         words = f"must be less than {BLOCK_TEXT_LIMIT + 1} characters in all"
         out.append(Complaint(words, at, "msg_blocks_too_long"))
 
@@ -175,15 +176,15 @@ def _check_totals(blocks: Sequence[Mapping[str, Any]], at: str, out: Complaints)
 def _check_count(
     blocks: Sequence[Mapping[str, Any]], kind: str, most: int, at: str, out: Complaints
 ) -> None:
-    places = [index for index, block in enumerate(blocks) if block["type"] == kind]
-    for index in places[most:]:
-        out.append(Complaint(f"no more than {most} {kind} blocks allowed", f"{at}/{index}"))
+    places = [place for place, block in walk(blocks, at) if block["type"] == kind]
+    for place in places[most:]:
+        out.append(Complaint(f"no more than {most} {kind} blocks allowed", place))
 
 
 def _check_text(
     blocks: Sequence[Mapping[str, Any]], kind: str, most: int, at: str, out: Complaints
 ) -> None:
-    if text_length([block for block in blocks if block["type"] == kind]) > most:
+    if text_length([block for _, block in walk(blocks, at) if block["type"] == kind]) > most:
         words = f"{kind} blocks must be less than {most + 1} characters in all"
         out.append(Complaint(words, at))
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from bot.workspace.block_rules import BLOCKS
 from bot.workspace.element_rules import ELEMENTS
+from bot.workspace.surface_rules import BLOCKS
 from bot.workspace.validate import check_message, check_view
 
 Json = dict[str, Any]
@@ -93,6 +93,45 @@ def pie(segments: int, value: float = 1, label: str = "x") -> Json:
         "title": "t",
         "chart": {"type": "pie", "segments": shares},
     }
+
+
+def card(**fields: Any) -> Json:
+    return {"type": "card", **(fields or {"title": mrkdwn()})}
+
+
+def carousel(cards: int) -> Json:
+    return {"type": "carousel", "elements": [card()] * cards}
+
+
+def container(*children: Json, **fields: Any) -> Json:
+    inside = list(children) or [section()]
+    return {"type": "container", "title": plain(), "child_blocks": inside, **fields}
+
+
+def task(status: str = "complete", **fields: Any) -> Json:
+    return {"type": "task_card", "task_id": "1", "title": "t", "status": status, **fields}
+
+
+def plan(*tasks: Json) -> Json:
+    return {"type": "plan", "title": "t", "tasks": list(tasks)}
+
+
+def video(**fields: Any) -> Json:
+    urls = {name: "https://a/b" for name in ("video_url", "thumbnail_url")}
+    return {"type": "video", "alt_text": "x", "title": plain(), **urls, **fields}
+
+
+def feedback(text: str = "x", value: str = "x") -> Json:
+    one = {"text": plain(text), "value": value}
+    return {"type": "feedback_buttons", "positive_button": one, "negative_button": one}
+
+
+def icon(**fields: Any) -> Json:
+    return {"type": "icon_button", "icon": "trash", "text": plain(), **fields}
+
+
+def context_actions(*elements: Json) -> Json:
+    return {"type": "context_actions", "elements": list(elements)}
 
 
 def modal(*blocks: Json, **fields: Any) -> Json:
@@ -436,6 +475,175 @@ MESSAGE_LIMITS: Mapping[str, tuple[list[Json], list[Json], str]] = {
         [{"type": "rich_text", "elements": [{"type": "rich_text_chapter", "elements": []}]}],
         "unsupported type: rich_text_chapter [json-pointer:/blocks/0/elements/0/type]",
     ),
+    "card title": (
+        [card(title=mrkdwn("x" * 150))],
+        [card(title=mrkdwn("x" * 151))],
+        "must be less than 151 characters [json-pointer:/blocks/0/title/text]",
+    ),
+    "card subtitle": (
+        [card(title=mrkdwn(), subtitle=mrkdwn("x" * 150))],
+        [card(title=mrkdwn(), subtitle=mrkdwn("x" * 151))],
+        "must be less than 151 characters [json-pointer:/blocks/0/subtitle/text]",
+    ),
+    "card body": (
+        [card(title=mrkdwn(), body=mrkdwn("x" * 200))],
+        [card(title=mrkdwn(), body=mrkdwn("x" * 201))],
+        "must be less than 201 characters [json-pointer:/blocks/0/body/text]",
+    ),
+    "card subtext": (
+        [card(title=mrkdwn(), subtext=mrkdwn("x" * 200))],
+        [card(title=mrkdwn(), subtext=mrkdwn("x" * 201))],
+        "must be less than 201 characters [json-pointer:/blocks/0/subtext/text]",
+    ),
+    "card buttons": (
+        [card(actions=[button()] * 3)],
+        [card(actions=[button()] * 4)],
+        "no more than 3 items allowed [json-pointer:/blocks/0/actions]",
+    ),
+    "a card of nothing": (
+        [card(body=mrkdwn())],
+        [card(subtitle=mrkdwn())],
+        "missing required field: title [json-pointer:/blocks/0]",
+    ),
+    "a card in plain text": (
+        [card(title=mrkdwn())],
+        [card(title=plain())],
+        "must be a valid enum value [json-pointer:/blocks/0/title/type]",
+    ),
+    "carousel": (
+        [carousel(10)],
+        [carousel(11)],
+        "no more than 10 items allowed [json-pointer:/blocks/0/elements]",
+    ),
+    "an empty carousel": (
+        [carousel(1)],
+        [carousel(0)],
+        "no less than 1 items allowed [json-pointer:/blocks/0/elements]",
+    ),
+    "container children": (
+        [container(*[section()] * 10)],
+        [container(*[section()] * 11)],
+        "no more than 10 items allowed [json-pointer:/blocks/0/child_blocks]",
+    ),
+    "container title": (
+        [container(title=plain("x" * 150))],
+        [container(title=plain("x" * 151))],
+        "must be less than 151 characters [json-pointer:/blocks/0/title/text]",
+    ),
+    "container subtitle": (
+        [container(subtitle=mrkdwn("x" * 150))],
+        [container(subtitle=mrkdwn("x" * 151))],
+        "must be less than 151 characters [json-pointer:/blocks/0/subtitle/text]",
+    ),
+    "a data table in a container": (
+        [container(table())],
+        [container(data_table())],
+        "unsupported type: data_table [json-pointer:/blocks/0/child_blocks/0/type]",
+    ),
+    "a chart in a container": (
+        [container()],
+        [container(chart())],
+        "unsupported type: data_visualization [json-pointer:/blocks/0/child_blocks/0/type]",
+    ),
+    "a folded container": (
+        [container(is_collapsible=True, default_collapsed=True)],
+        [container(default_collapsed=True)],
+        "requires `is_collapsible` to be true [json-pointer:/blocks/0/default_collapsed]",
+    ),
+    "a divided container": (
+        [container(has_header_divider=True)],
+        [container(has_header_divider=True, is_collapsible=True)],
+        "cannot provide both `is_collapsible` and `has_header_divider` "
+        "[json-pointer:/blocks/0/has_header_divider]",
+    ),
+    "a second table in a container": (
+        [container(table())],
+        [table(), container(table())],
+        "no more than 1 table blocks allowed [json-pointer:/blocks/1/child_blocks/0]",
+    ),
+    "a block_id twice, once inside": (
+        [container({"type": "divider", "block_id": "a"})],
+        [container({"type": "divider", "block_id": "a"}, block_id="a")],
+        '`block_id` "a" already exists [json-pointer:/blocks/0/child_blocks/0/block_id]',
+    ),
+    "a task by itself": (
+        [task("in_progress")],
+        [task("pending")],
+        "must be a valid enum value [json-pointer:/blocks/0/status]",
+    ),
+    "a task of a plan": (
+        [plan(task("pending"))],
+        [plan(task("stopped"))],
+        "must be a valid enum value [json-pointer:/blocks/0/tasks/0/status]",
+    ),
+    "plan tasks": (
+        [plan(*[task()] * 12)],
+        [plan(*[task()] * 13)],
+        "no more than 12 items allowed [json-pointer:/blocks/0/tasks]",
+    ),
+    "video title": (
+        [video(title=plain("x" * 199))],
+        [video(title=plain("x" * 200))],
+        "must be less than 200 characters [json-pointer:/blocks/0/title/text]",
+    ),
+    "video author": (
+        [video(author_name="x" * 49)],
+        [video(author_name="x" * 50)],
+        "must be less than 50 characters [json-pointer:/blocks/0/author_name]",
+    ),
+    "a video over http": (
+        [video()],
+        [video(video_url="http://a/b")],
+        "must match the required pattern [json-pointer:/blocks/0/video_url]",
+    ),
+    "a remote file": (
+        [{"type": "file", "source": "remote", "external_id": "x"}],
+        [{"type": "file", "source": "local", "external_id": "x"}],
+        "must be a valid enum value [json-pointer:/blocks/0/source]",
+    ),
+    "context actions": (
+        [context_actions(*[icon()] * 5)],
+        [context_actions(*[icon()] * 6)],
+        "no more than 5 items allowed [json-pointer:/blocks/0/elements]",
+    ),
+    "feedback text": (
+        [context_actions(feedback("x" * 75))],
+        [context_actions(feedback("x" * 76))],
+        "must be less than 76 characters "
+        "[json-pointer:/blocks/0/elements/0/positive_button/text/text]",
+    ),
+    "feedback value": (
+        [context_actions(feedback(value="x" * 2000))],
+        [context_actions(feedback(value="x" * 2001))],
+        "must be less than 2001 characters "
+        "[json-pointer:/blocks/0/elements/0/positive_button/value]",
+    ),
+    "icon button label": (
+        [context_actions(icon(accessibility_label="x" * 75))],
+        [context_actions(icon(accessibility_label="x" * 76))],
+        "must be less than 76 characters [json-pointer:/blocks/0/elements/0/accessibility_label]",
+    ),
+    "a button among context actions": (
+        [context_actions(feedback())],
+        [context_actions(button())],
+        "unsupported type: button [json-pointer:/blocks/0/elements/0/type]",
+    ),
+    "a date and time": (
+        [actions({"type": "datetimepicker", "initial_date_time": 1_760_000_000})],
+        [actions({"type": "datetimepicker", "initial_date_time": 176})],
+        "must be greater than or equal to 1e+09 "
+        "[json-pointer:/blocks/0/elements/0/initial_date_time]",
+    ),
+    "an e-mail address": (
+        [an_input({"type": "email_text_input", "initial_value": "a@b"})],
+        [an_input({"type": "email_text_input", "initial_value": "ab"})],
+        "must match the required pattern [json-pointer:/blocks/0/element/initial_value]",
+    ),
+    "a url input": (
+        [an_input({"type": "url_text_input", "initial_value": "https://a"})],
+        [an_input({"type": "url_text_input", "initial_value": "a"})],
+        "must match the required pattern [json-pointer:/blocks/0/element/initial_value]",
+    ),
 }
 
 # name -> (at the limit, beyond it, the complaint about the latter); whole views.
@@ -546,6 +754,56 @@ VIEW_LIMITS: Mapping[str, tuple[Json, Json, str]] = {
         modal(an_input(select())),
         modal(an_input(button())),
         "unsupported type: button [json-pointer:/view/blocks/0/element/type]",
+    ),
+    "files": (
+        modal(an_input({"type": "file_input", "max_files": 10})),
+        modal(an_input({"type": "file_input", "max_files": 11})),
+        "must be less than or equal to 10 [json-pointer:/view/blocks/0/element/max_files]",
+    ),
+    "a carousel in a form": (
+        modal(card()),
+        modal(carousel(1)),
+        "unsupported type: carousel [json-pointer:/view/blocks/0/type]",
+    ),
+    "a container in a form": (
+        modal(video()),
+        modal(container()),
+        "unsupported type: container [json-pointer:/view/blocks/0/type]",
+    ),
+    "a plan in a form": (
+        modal(video()),
+        modal(plan()),
+        "unsupported type: plan [json-pointer:/view/blocks/0/type]",
+    ),
+    "a task card in a form": (
+        modal(video()),
+        modal(task()),
+        "unsupported type: task_card [json-pointer:/view/blocks/0/type]",
+    ),
+    "a context actions in a form": (
+        modal(video()),
+        modal(context_actions(icon())),
+        "unsupported type: context_actions [json-pointer:/view/blocks/0/type]",
+    ),
+    "a file in a form": (
+        modal(video()),
+        modal({"type": "file", "source": "remote", "external_id": "x"}),
+        "unsupported type: file [json-pointer:/view/blocks/0/type]",
+    ),
+    "a markdown in a form": (
+        modal(video()),
+        modal({"type": "markdown", "text": "x"}),
+        "unsupported type: markdown [json-pointer:/view/blocks/0/type]",
+    ),
+    "a table in a form": (
+        modal(video()),
+        modal(table()),
+        "unsupported type: table [json-pointer:/view/blocks/0/type]",
+    ),
+    "a data table in a form": (
+        modal(video()),
+        modal(data_table()),
+        "unsupported type: data_table [json-pointer:/view/blocks/0/type]",
     ),
 }
 
