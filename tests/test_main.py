@@ -6,11 +6,13 @@ import json
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from bot.__main__ import main, parser
+from bot.engines.local import LocalEngine
 from bot.workspace.person import Person
 
 WORDS = {"run", "workspace", "serve", "tune", "render", "best", "list", "doctor"}
@@ -129,33 +131,40 @@ def objective(parameters):
 """
 
 
-def test_tune_runs_an_experiment_to_its_optimum(tmp_path: Path) -> None:
-    file = tmp_path / "o.py"
+@pytest.fixture
+def state(tmp_path: Path) -> Iterator[Path]:
+    """A state folder whose engine process, left behind by `tune` for the next one, is ended."""
+    yield tmp_path
+    LocalEngine(tmp_path, allow_code=False, start=False).shutdown()
+
+
+def test_tune_runs_an_experiment_to_its_optimum(state: Path) -> None:
+    file = state / "o.py"
     file.write_text(OBJECTIVE)
     line = (
         f"{file}:objective a=10..20 b=0.1..0.2 objective=result objective_type=maximize "
         "trials=4 name=four"
     )
-    answer = run("tune", line, "--json", state=tmp_path)
+    answer = run("tune", line, "--json", state=state)
     assert answer.returncode == 0, answer.stdout + answer.stderr
     events = [json.loads(each) for each in answer.stdout.splitlines()]
     assert [each["event"] for each in events] == ["started", *["trial"] * 4, "ended"]
     optimal = events[-1]["optimal"]
     assert optimal["result"] == max(each["result"] for each in events[1:5])
 
-    found = run("best", "four", state=tmp_path)
+    found = run("best", "four", state=state)
     assert found.returncode == 0
     assert f"a={optimal['parameters']['a']}" in found.stdout
-    again = tmp_path / "again.yaml"
+    again = state / "again.yaml"
     again.write_text(found.stdout)
     assert run("render", "-f", str(again)).returncode == 0, "what `best` prints, `-f` takes"
-    assert "four" in run("list", state=tmp_path).stdout
+    assert "four" in run("list", state=state).stdout
 
 
-def test_tune_without_an_optimum_exits_1(tmp_path: Path) -> None:
-    file = tmp_path / "o.py"
+def test_tune_without_an_optimum_exits_1(state: Path) -> None:
+    file = state / "o.py"
     file.write_text("def objective(parameters):\n    raise RuntimeError('no luck')\n")
     line = f"{file}:objective a=1..3 objective=result objective_type=maximize trials=3 failed=1"
-    answer = run("tune", line, state=tmp_path)
+    answer = run("tune", line, state=state)
     assert answer.returncode == 1
     assert "no luck" in answer.stdout
