@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from bot.slack.modal import BANNER
 from bot.workspace.person import Person, PersonRefused, filled
 
 # Batches of texts of like length: a quarter less padding, so that a busy machine keeps to LIMIT_S.
@@ -29,7 +30,6 @@ COMMAND = (
 )
 ANSWERS = {"max_trial_count": "6", "parallel_trial_count": "2"}
 LIMIT_S = 180
-START_LIMIT_S = 60
 FORM_LIMIT_S = 15
 
 
@@ -128,9 +128,10 @@ def _thread_to_its_end(ada: Person, began: float) -> str:
 
 
 def _refusal_of(ada: Person) -> None:
-    view = ada.view()
-    if view is not None and view.get("submit") and "went wrong" in json.dumps(view):
-        raise DemoFailed(f"the form came back: {json.dumps(view['blocks'][:2])}")
+    """DemoFailed if the form came back with a banner: the engine, or Slack, refused it."""
+    for block in (ada.view() or {"blocks": []})["blocks"]:
+        if block.get("block_id") == BANNER:
+            raise DemoFailed(f"the form came back: {block['text']['text']}")
 
 
 def _last_ephemeral(ada: Person, *, after: str) -> Mapping[str, Any]:

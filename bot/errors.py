@@ -3,8 +3,7 @@
 TuneError
 ├── SpecError      what was asked cannot be tuned; names the field
 ├── EngineError    the engine could not do it
-├── NotFoundError  no such Experiment, trial or message
-└── PolicyError    this person may not do this here
+└── NotFoundError  no such Experiment, trial or message
 """
 
 from __future__ import annotations
@@ -63,7 +62,3 @@ class EngineError(TuneError):
 
 class NotFoundError(TuneError):
     """There is no such Experiment, trial or message."""
-
-
-class PolicyError(TuneError):
-    """This person may not do this here."""

@@ -28,22 +28,11 @@ log = logging.getLogger(__name__)
 EVENT_TYPE = "katib_tune"
 UPDATES_PER_MINUTE = 45  # chat.update is Tier 3, 50 a minute for the whole app
 CARD_INTERVAL_S = 2.0
-# After these the message cannot be delivered at all; repeating does not help.
-PERMANENT = frozenset(
-    {
-        "channel_not_found",
-        "not_in_channel",
-        "is_archived",
-        "restricted_action",
-        "message_not_found",
-        "cant_update_message",
-        "thread_not_found",
-        "account_inactive",
-        "token_revoked",
-        "invalid_auth",
-        "missing_scope",
-    }
+# Slack's own trouble, told with status 200: repeating helps, as it does after nothing else.
+TRANSIENT = frozenset(
+    {"internal_error", "fatal_error", "service_unavailable", "request_timeout", "ratelimited"}
 )
+NOT_WRITABLE = frozenset({"not_in_channel", "channel_not_found"})
 NO_HISTORY = frozenset({"missing_scope", "not_in_channel", "channel_not_found", "thread_not_found"})
 
 
@@ -53,7 +42,9 @@ class Undeliverable(EngineError):
     def __init__(self, reason: str, channel: str) -> None:
         super().__init__(
             f"Slack does not let me write in <#{channel}> (`{reason}`).",
-            hint="Invite me there: `/invite @katib-tune`, then try again.",
+            hint="Invite me there: `/invite @katib-tune`, then try again."
+            if reason in NOT_WRITABLE
+            else "",
         )
         self.reason = reason
 
@@ -176,11 +167,10 @@ class Outbox:
                 self._limited[method] = now + wait
                 log.warning("Slack limits %s for %s s", method, wait)
                 return None
-            if reason in PERMANENT:
-                raise Undeliverable(reason, channel) from error
-            if error.response.status_code < 500:
+            if reason not in TRANSIENT and error.response.status_code < 500:
                 log.error("Slack refused %s: %s %s", method, reason, error.response.data)
                 raise Undeliverable(reason, channel) from error
+            log.warning("Slack has trouble with %s: %s", method, reason)
         except (URLError, OSError) as error:
             log.warning("Slack cannot be reached (%s): %s", method, error)
         return None

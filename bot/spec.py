@@ -292,14 +292,6 @@ class TuneSpec(Frozen):
             if isinstance(value, Parameter)
         }
 
-    def replace(self, **changes: Any) -> TuneSpec:
-        """A new spec with `changes`, checked as a whole.
-
-        Raises:
-            SpecError: if the result cannot be run.
-        """
-        return read({**{name: getattr(self, name) for name in self.model_fields_set}, **changes})
-
 
 FIELDS = TuneSpec.model_fields
 

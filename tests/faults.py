@@ -9,14 +9,14 @@ from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Literal
 
-Fault = Literal["limited", "lost", "refused"]
+Fault = Literal["limited", "lost", "refused", "trouble"]
 
 
 class FaultySlack:
     """Web API calls go through to `api_url`, but for the faults that are due, by method.
 
     limited: 429 with Retry-After 1, nothing done. lost: done, and then answered with a 500.
-    refused: 503, nothing done.
+    refused: 503, nothing done. trouble: status 200 with Slack's fatal_error, nothing done.
     """
 
     def __init__(self, api_url: str) -> None:
@@ -33,6 +33,8 @@ class FaultySlack:
                 fault = due.pop(0) if due else None
                 if fault == "limited":
                     self._answer(429, b'{"ok":false,"error":"ratelimited"}', {"Retry-After": "1"})
+                elif fault == "trouble":
+                    self._answer(200, b'{"ok":false,"error":"fatal_error"}')
                 elif fault == "refused":
                     self._answer(503, b"busy")
                 else:

@@ -13,7 +13,7 @@ from slack_sdk import WebClient
 from bot.outbox import CARD_INTERVAL_S, UPDATES_PER_MINUTE, Outbox, Undeliverable
 from bot.slack.messages import Message
 from bot.status import Thread
-from tests.faults import FaultySlack
+from tests.faults import Fault, FaultySlack
 from tests.harness import RunningWorkspace
 
 MANIFEST = Path(__file__).parent.parent / "manifests" / "slack-app.yaml"
@@ -95,11 +95,12 @@ def test_a_reply_whose_answer_got_lost_is_not_repeated(
     assert texts(workspace, thread) == ["news"]
 
 
+@pytest.mark.parametrize("fault", ["refused", "trouble"])
 def test_a_reply_that_never_arrived_is_repeated(
-    workspace: RunningWorkspace, slack: FaultySlack, outbox: Outbox
+    workspace: RunningWorkspace, slack: FaultySlack, outbox: Outbox, fault: Fault
 ) -> None:
-    thread = root(outbox, "refused")
-    slack.next("chat.postMessage", "refused")
+    thread = root(outbox, fault)
+    slack.next("chat.postMessage", fault)
     assert not outbox.post_reply(thread, message("news"), key="k1")
     assert outbox.post_reply(thread, message("news"), key="k1")
     assert texts(workspace, thread) == ["news"]

@@ -25,7 +25,6 @@ ERRORS = {
         errors.SpecError,
         errors.EngineError,
         errors.NotFoundError,
-        errors.PolicyError,
     )
 }
 
