@@ -17,6 +17,10 @@ from typing import IO, Any
 from aiohttp import web
 
 from bot.workspace import guard, responses, secrets_file, ui, web_api
+from bot.workspace.delivery import Transport
+from bot.workspace.dispatch import Dispatch
+from bot.workspace.faults import Faults
+from bot.workspace.http_delivery import HttpTransport
 from bot.workspace.installation import Installation
 from bot.workspace.installed_app import InstalledApp
 from bot.workspace.refusals import PortTaken, StateUnreadable
@@ -53,6 +57,16 @@ class Running:
         return self._workspace.apps[0].tokens
 
     @property
+    def faults(self) -> Faults:
+        """What shall go wrong."""
+        return self._workspace.faults
+
+    @property
+    def apps(self) -> tuple[Installation, ...]:
+        """The installed apps."""
+        return self._workspace.apps
+
+    @property
     def announcement(self) -> dict[str, Any]:
         """The JSON object that tells programs how to reach it: the first app's tokens, and every
         app's below "apps".
@@ -86,7 +100,8 @@ async def start(
     free one).
 
     Raises:
-        PortTaken, StateTaken, StateUnreadable: with a sentence for whoever started it.
+        PortTaken, StateTaken, StateUnreadable, ManifestRefused: with a sentence for whoever
+            started it.
     """
     timing = timing or Timing()
     with ExitStack() as undo:
@@ -94,15 +109,12 @@ async def start(
         lock = undo.enter_context(lock_folder(state_dir))
         store = undo.enter_context(closing(Store(state_dir)))
         taken = listener.getsockname()[1]
+        faults = Faults()
         apps = tuple(
-            Installation(
-                app=app,
-                tokens=_tokens(state_dir, app.app_id if index else ""),
-                sockets=Sockets(app.app_id, ack_deadline_s=timing.ack_deadline_s),
-            )
+            _install(app, _tokens(state_dir, app.app_id if index else ""), timing, faults)
             for index, app in enumerate(InstalledApp.all_of(manifests))
         )
-        workspace = build(f"http://{HOST}:{taken}", apps, timing, store)
+        workspace = build(f"http://{HOST}:{taken}", apps, timing, store, faults)
         runner = web.AppRunner(
             _application(workspace, taken),
             access_log=None,
@@ -112,6 +124,9 @@ async def start(
         await runner.setup()
         await web.SockSite(runner, listener).start()
         undo.pop_all()
+    for known in apps:
+        if known.http is not None:
+            workspace.in_background(known.http.verify())
     workspace.in_background(_checkpoints(state_dir, timing.checkpoint_every_s))
     return Running(workspace, runner, lock)
 
@@ -161,6 +176,14 @@ def _listen(port: int) -> socket.socket:
     return listener
 
 
+def _install(app: InstalledApp, tokens: Tokens, timing: Timing, faults: Faults) -> Installation:
+    urls = app.request_urls
+    transport: Transport = (
+        HttpTransport(urls, tokens.signing_secret, timing) if urls else Sockets(app.app_id, timing)
+    )
+    return Installation(app, tokens, Dispatch(app.app_id, transport, timing, faults))
+
+
 def _tokens(state_dir: Path, app_id: str) -> Tokens:
     try:
         return secrets_file.read_or_make(state_dir, app_id)
@@ -200,8 +223,8 @@ def _application(workspace: Workspace, port: int) -> web.Application:
 
 async def _link(workspace: Workspace, request: web.Request) -> web.StreamResponse:
     installed = workspace.installation(request.query.get("app_id", ""))
-    if installed is None:
-        return web.Response(status=403, text="No app with this app_id is installed.")
+    if installed is None or installed.sockets is None:
+        return web.Response(status=403, text="No app with this app_id is in Socket Mode.")
     return await installed.sockets.link(request)
 
 

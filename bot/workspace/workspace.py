@@ -52,8 +52,8 @@ class Workspace:
     hub: Hub
     grants: Grants
     views: Views
+    faults: Faults
     ephemerals: Ephemerals = field(default_factory=Ephemerals)
-    faults: Faults = field(default_factory=Faults)
     seen: deque[SeenCall] = field(default_factory=lambda: deque(maxlen=SEEN_LIMIT))
     _background: set[asyncio.Task[Any]] = field(default_factory=set)
 
@@ -110,7 +110,9 @@ class Workspace:
                 self.store.add_member(BOT_CHANNEL, bot.id)
 
 
-def build(url: str, apps: tuple[Installation, ...], timing: Timing, store: Store) -> Workspace:
+def build(
+    url: str, apps: tuple[Installation, ...], timing: Timing, store: Store, faults: Faults
+) -> Workspace:
     """A furnished workspace on this store, nobody connected yet."""
     hub = Hub()
     workspace = Workspace(
@@ -121,6 +123,7 @@ def build(url: str, apps: tuple[Installation, ...], timing: Timing, store: Store
         hub=hub,
         grants=Grants(timing),
         views=Views(hub),
+        faults=faults,
     )
     workspace.furnish()
     return workspace
