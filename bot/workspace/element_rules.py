@@ -67,7 +67,7 @@ def option(label: Rule, **more: Rule) -> Object:
 
 
 OPTION = option(plain(75), description=plain(75))
-RICH_OPTION = option(text(75), description=text(75))
+RICH_OPTION = option(text(75), description=plain(75))
 LINK_OPTION = option(plain(75), description=plain(75), url=URL)
 OPTION_GROUP = Object(
     {"label": plain(75), "options": Array(OPTION, least=1, most=100)}, ("label", "options")
