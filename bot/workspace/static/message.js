@@ -1,9 +1,10 @@
 // One message: who, when, what, and what can be done with it. Contract for browser tests: data-ts, data-ephemeral.
 import { html, memo, useMemo } from './ui.js';
-import { Blocks, Picture } from './blocks.js';
+import { Blocks } from './blocks.js';
 import { Text } from './elements.js';
 import { useStore } from './context.js';
 import { useForm } from './form.js';
+import { Picture } from './media.js';
 import { authorOf, permalink } from './messages.js';
 import { mrkdwn, Emoji, Link, unescaped } from './mrkdwn.js';
 import { EMOJI } from './emoji.js';
