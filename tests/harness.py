@@ -26,15 +26,14 @@ class RunningWorkspace:
     def __init__(
         self,
         state_dir: Path,
-        manifest: Mapping[str, Any],
-        *,
+        *manifests: Mapping[str, Any],
         port: int = 0,
         timing: Timing | None = None,
     ) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        starting = start(port=port, state_dir=state_dir, manifest=manifest, timing=timing)
+        starting = start(port=port, state_dir=state_dir, manifests=manifests, timing=timing)
         try:
             self._running: Running = self._wait(
                 asyncio.run_coroutine_threadsafe(starting, self._loop)
@@ -47,6 +46,7 @@ class RunningWorkspace:
         self.bot_token = self._running.tokens.bot_token
         self.app_token = self._running.tokens.app_token
         self.signing_secret = self._running.tokens.signing_secret
+        self.apps: list[Json] = self._running.announcement["apps"]
 
     def stop(self) -> None:
         """Ends the workspace as Ctrl-C would."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from bot.workspace import posting
 from bot.workspace.api_parts import (
-    Args,
+    Call,
     Json,
     Method,
     decode_cursor,
@@ -18,6 +18,7 @@ from bot.workspace.api_parts import (
     require_scope,
     visible_channel,
 )
+from bot.workspace.installed_app import InstalledApp
 from bot.workspace.people import TEAM_ID, Channel
 from bot.workspace.refusals import SlackError
 from bot.workspace.store import Message, Span
@@ -34,7 +35,7 @@ def _prefix(channel: Channel) -> str:
     return "im" if channel.is_im else "channels"
 
 
-def channel_object(workspace: Workspace, channel: Channel) -> Json:
+def channel_object(workspace: Workspace, app: InstalledApp, channel: Channel) -> Json:
     """Slack's conversation object."""
     common: Json = {
         "id": channel.id,
@@ -57,7 +58,7 @@ def channel_object(workspace: Workspace, channel: Channel) -> Json:
         "is_general": channel.name == "general",
         "is_shared": False,
         "is_ext_shared": False,
-        "is_member": workspace.app.bot_user_id in members,
+        "is_member": app.bot_user_id in members,
         "num_members": len(members),
         "creator": members[0],
         "topic": {"value": "", "creator": "", "last_set": 0},
@@ -65,110 +66,115 @@ def channel_object(workspace: Workspace, channel: Channel) -> Json:
     }
 
 
-def list_channels(workspace: Workspace, args: Args) -> Json:
+def list_channels(workspace: Workspace, call: Call) -> Json:
     """conversations.list"""
-    kinds = (args.optional("types") or "public_channel").replace(" ", "").split(",")
+    kinds = (call.optional("types") or "public_channel").replace(" ", "").split(",")
     for kind in kinds:
         if kind not in _KINDS:
             raise SlackError("invalid_types")
-        require_scope(workspace.app, f"{_KINDS[kind]}:read")
+        require_scope(call.app, f"{_KINDS[kind]}:read")
     prefixes = {_KINDS[kind] for kind in kinds}
-    known = [c for c in workspace.store.channels() if _prefix(c) in prefixes]
-    page, cursor = page_of(known, args)
-    return paged({"channels": [channel_object(workspace, c) for c in page]}, cursor)
+    known = [
+        c
+        for c in workspace.store.channels()
+        if _prefix(c) in prefixes and c.im_bot in ("", call.app.bot_user_id)
+    ]
+    page, cursor = page_of(known, call)
+    return paged({"channels": [channel_object(workspace, call.app, c) for c in page]}, cursor)
 
 
-def info(workspace: Workspace, args: Args) -> Json:
+def info(workspace: Workspace, call: Call) -> Json:
     """conversations.info"""
-    channel = visible_channel(workspace, args.text("channel"))
-    require_scope(workspace.app, f"{_prefix(channel)}:read")
-    return {"channel": channel_object(workspace, channel)}
+    channel = visible_channel(workspace, call, call.text("channel"))
+    require_scope(call.app, f"{_prefix(channel)}:read")
+    return {"channel": channel_object(workspace, call.app, channel)}
 
 
-def members(workspace: Workspace, args: Args) -> Json:
+def members(workspace: Workspace, call: Call) -> Json:
     """conversations.members"""
-    channel = visible_channel(workspace, args.text("channel"))
-    require_scope(workspace.app, f"{_prefix(channel)}:read")
-    page, cursor = page_of(workspace.store.members(channel.id), args)
+    channel = visible_channel(workspace, call, call.text("channel"))
+    require_scope(call.app, f"{_prefix(channel)}:read")
+    page, cursor = page_of(workspace.store.members(channel.id), call)
     return paged({"members": list(page)}, cursor)
 
 
-def open_im(workspace: Workspace, args: Args) -> Json:
+def open_im(workspace: Workspace, call: Call) -> Json:
     """conversations.open, for one person."""
-    if args.optional("channel"):
-        channel = visible_channel(workspace, args.text("channel"))
+    if call.optional("channel"):
+        channel = visible_channel(workspace, call, call.text("channel"))
     else:
-        users = args.optional("users")
+        users = call.optional("users")
         if not users:
             raise SlackError("users_list_not_supplied")
         if "," in users:
-            require_scope(workspace.app, "mpim:write")
+            require_scope(call.app, "mpim:write")
             raise SlackError("method_not_supported_for_channel_type")
-        channel = workspace.direct_message(known_person(workspace, users).id)
-    whole = args.flag("return_im")
-    return {"channel": channel_object(workspace, channel) if whole else {"id": channel.id}}
+        channel = workspace.direct_message(call.app, known_person(workspace, users).id)
+    if not call.flag("return_im"):
+        return {"channel": {"id": channel.id}}
+    return {"channel": channel_object(workspace, call.app, channel)}
 
 
-def join(workspace: Workspace, args: Args) -> Json:
+def join(workspace: Workspace, call: Call) -> Json:
     """conversations.join"""
-    channel = visible_channel(workspace, args.text("channel"))
+    channel = visible_channel(workspace, call, call.text("channel"))
     if channel.is_im:
         raise SlackError("method_not_supported_for_channel_type")
-    workspace.store.add_member(channel.id, workspace.app.bot_user_id)
-    return {"channel": channel_object(workspace, channel)}
+    workspace.store.add_member(channel.id, call.app.bot_user_id)
+    return {"channel": channel_object(workspace, call.app, channel)}
 
 
-def _shown(args: Args, messages: Sequence[Message]) -> list[Message]:
+def _shown(call: Call, messages: Sequence[Message]) -> list[Message]:
     """Metadata is only for those who ask."""
-    if args.flag("include_all_metadata"):
+    if call.flag("include_all_metadata"):
         return list(messages)
     return [{name: m[name] for name in m if name != "metadata"} for m in messages]
 
 
-def history(workspace: Workspace, args: Args) -> Json:
+def history(workspace: Workspace, call: Call) -> Json:
     """conversations.history: newest first."""
-    channel = _readable_channel(workspace, args)
-    limit = args.number("limit", 100, most=PAGE_LIMIT)
-    cursor = decode_cursor(args.optional("cursor"))
+    channel = _readable_channel(workspace, call)
+    limit = call.number("limit", 100, most=PAGE_LIMIT)
+    cursor = decode_cursor(call.optional("cursor"))
     span = Span(
-        before=cursor or args.optional("latest"),
-        after=args.optional("oldest"),
-        inclusive=args.flag("inclusive") and not cursor,
+        before=cursor or call.optional("latest"),
+        after=call.optional("oldest"),
+        inclusive=call.flag("inclusive") and not cursor,
     )
     found = workspace.store.history(channel.id, span, limit=limit + 1)
     page = posting.whole(workspace, channel.id, found[:limit])
-    return _page(args, page, has_more=len(found) > limit)
+    return _page(call, page, has_more=len(found) > limit)
 
 
-def replies(workspace: Workspace, args: Args) -> Json:
+def replies(workspace: Workspace, call: Call) -> Json:
     """conversations.replies: the root, then the replies, oldest first."""
-    channel = _readable_channel(workspace, args)
-    ts = args.text("ts")
+    channel = _readable_channel(workspace, call)
+    ts = call.text("ts")
     message = workspace.store.message(channel.id, ts)
     root = workspace.store.message(channel.id, message.get("thread_ts", ts)) if message else None
     if root is None:
         raise SlackError("thread_not_found")
-    limit = args.number("limit", PAGE_LIMIT, most=1000)
-    cursor = decode_cursor(args.optional("cursor"))
+    limit = call.number("limit", PAGE_LIMIT, most=1000)
+    cursor = decode_cursor(call.optional("cursor"))
     first = [] if cursor else posting.whole(workspace, channel.id, [root])
     room = limit - len(first)
     span = Span(
-        before=args.optional("latest"),
-        after=cursor or args.optional("oldest"),
-        inclusive=args.flag("inclusive") and not cursor,
+        before=call.optional("latest"),
+        after=cursor or call.optional("oldest"),
+        inclusive=call.flag("inclusive") and not cursor,
     )
     found = workspace.store.replies(channel.id, root["ts"], span, limit=room + 1)
-    return _page(args, [*first, *found[:room]], has_more=len(found) > room)
+    return _page(call, [*first, *found[:room]], has_more=len(found) > room)
 
 
-def _page(args: Args, messages: Sequence[Message], *, has_more: bool) -> Json:
+def _page(call: Call, messages: Sequence[Message], *, has_more: bool) -> Json:
     cursor = encode_cursor(messages[-1]["ts"] if has_more else "")
-    return paged({"messages": _shown(args, messages), "has_more": has_more}, cursor)
+    return paged({"messages": _shown(call, messages), "has_more": has_more}, cursor)
 
 
-def _readable_channel(workspace: Workspace, args: Args) -> Channel:
-    channel = joined_channel(workspace, args.text("channel"))
-    require_scope(workspace.app, f"{_prefix(channel)}:history")
+def _readable_channel(workspace: Workspace, call: Call) -> Channel:
+    channel = joined_channel(workspace, call, call.text("channel"))
+    require_scope(call.app, f"{_prefix(channel)}:history")
     return channel
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from bot.workspace.installation import Installation
 from bot.workspace.installed_app import InstalledApp
 from bot.workspace.people import Channel, Person
 from bot.workspace.refusals import SlackError
@@ -27,11 +28,19 @@ _JSON_ARGUMENTS = {
 }
 
 
-class Args:
-    """The arguments of one call, however they came."""
+class Call:
+    """One call of the Web API: the installed app that makes it, and its arguments, however they
+    came.
+    """
 
-    def __init__(self, given: Mapping[str, Any]) -> None:
+    def __init__(self, caller: Installation, given: Mapping[str, Any]) -> None:
+        self.caller = caller
         self._given = {name: value for name, value in given.items() if value is not None}
+
+    @property
+    def app(self) -> InstalledApp:
+        """The app that calls."""
+        return self.caller.app
 
     def text(self, name: str) -> str:
         """A required argument."""
@@ -80,7 +89,7 @@ class Method:
     it takes.
     """
 
-    run: Callable[[Workspace, Args], Json]
+    run: Callable[[Workspace, Call], Json]
     scopes: tuple[str, ...] = ()
     tokens: tuple[str, ...] = ("bot",)
 
@@ -92,18 +101,18 @@ def require_scope(app: InstalledApp, *scopes: str) -> None:
         raise SlackError("missing_scope", needed=",".join(scopes), provided=provided)
 
 
-def visible_channel(workspace: Workspace, channel_id: str) -> Channel:
+def visible_channel(workspace: Workspace, call: Call, channel_id: str) -> Channel:
     """A conversation that the app can know of."""
     channel = workspace.store.channel(channel_id)
-    if channel is None:
+    if channel is None or (channel.is_im and channel.im_bot != call.app.bot_user_id):
         raise SlackError("channel_not_found")
     return channel
 
 
-def joined_channel(workspace: Workspace, channel_id: str) -> Channel:
+def joined_channel(workspace: Workspace, call: Call, channel_id: str) -> Channel:
     """A conversation that the app's bot is in."""
-    channel = visible_channel(workspace, channel_id)
-    if not workspace.store.is_member(channel.id, workspace.app.bot_user_id):
+    channel = visible_channel(workspace, call, channel_id)
+    if not workspace.store.is_member(channel.id, call.app.bot_user_id):
         raise SlackError("not_in_channel")
     return channel
 
@@ -134,12 +143,12 @@ def decode_cursor(cursor: str) -> str:
     return text.removeprefix("next:")
 
 
-def page_of(items: Sequence[T], args: Args, *, most: int = 1000) -> tuple[Sequence[T], str]:
+def page_of(items: Sequence[T], call: Call, *, most: int = 1000) -> tuple[Sequence[T], str]:
     """One page of a list that is whole in memory, and the cursor of the next."""
-    start = decode_cursor(args.optional("cursor")) or "0"
+    start = decode_cursor(call.optional("cursor")) or "0"
     if not start.isdecimal():
         raise SlackError("invalid_cursor")
-    end = int(start) + args.number("limit", 100, most=most)
+    end = int(start) + call.number("limit", 100, most=most)
     return items[int(start) : end], encode_cursor(str(end) if end < len(items) else "")
 
 

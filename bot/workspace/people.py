@@ -27,6 +27,13 @@ class Person:
     app_id: str = ""
 
     @property
+    def role(self) -> str:
+        """owner, member, guest or bot."""
+        if self.is_bot:
+            return "bot"
+        return "owner" if self.is_owner else "guest" if self.is_guest else "member"
+
+    @property
     def is_bot(self) -> bool:
         """Whether no human acts as this member."""
         return bool(self.bot_id) or self.id == SLACKBOT
@@ -34,12 +41,21 @@ class Person:
 
 @dataclass(frozen=True)
 class Channel:
-    """A conversation. A direct message (`im_user` says with whom the bot has it) has no name."""
+    """A conversation. A direct message has no name: `im_user` has it with the bot `im_bot`.
+
+    `created` is in seconds since the epoch.
+    """
 
     id: str
     name: str
     created: int
     im_user: str = ""
+    im_bot: str = ""
+    is_private: bool = False
+    is_archived: bool = False
+    creator: str = ""
+    topic: str = ""
+    purpose: str = ""
 
     @property
     def is_im(self) -> bool:

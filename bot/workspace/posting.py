@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from bot.workspace.elements import with_ids
+from bot.workspace.installed_app import InstalledApp
 from bot.workspace.people import SLACKBOT, TEAM_ID, Channel
 from bot.workspace.store import Message
 from bot.workspace.views import random_ids
@@ -40,9 +41,8 @@ def _attachment(index: int, given: Mapping[str, Any]) -> dict[str, Any]:
     return attachment
 
 
-def bot_message(workspace: Workspace, content: Mapping[str, Any]) -> Message:
+def bot_message(app: InstalledApp, content: Mapping[str, Any]) -> Message:
     """A message of the app's bot, without ts."""
-    app = workspace.app
     return {
         "type": "message",
         "user": app.bot_user_id,

@@ -9,26 +9,16 @@ import json
 import secrets
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import WSMsgType, web
+
+from bot.workspace.delivery import DISPATCH_FAILED, OPERATION_TIMEOUT, Delivery
 
 MAX_LINKS = 10
 HEARTBEAT_S = 30.0
 # How long a link that is told to close may take to agree.
 GOODBYE_S = 1.0
-
-DISPATCH_FAILED = "dispatch_failed"
-OPERATION_TIMEOUT = "operation_timeout"
-
-
-@dataclass(frozen=True)
-class Delivery:
-    """What became of a payload: `error` is "" when the app acknowledged it, with `reply`."""
-
-    error: str = ""
-    reply: Any = None
 
 
 class Sockets:

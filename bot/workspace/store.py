@@ -23,13 +23,10 @@ from bot.workspace.refusals import StateTaken, StateUnreadable
 
 FILE = "workspace.sqlite3"
 LOCK = "workspace.lock"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _SCHEMA = """
 CREATE TABLE people (id TEXT PRIMARY KEY, body TEXT NOT NULL);
-CREATE TABLE channels (
-    id TEXT PRIMARY KEY, name TEXT NOT NULL, created INTEGER NOT NULL, im_user TEXT NOT NULL,
-    last_ts TEXT NOT NULL
-);
+CREATE TABLE channels (id TEXT PRIMARY KEY, body TEXT NOT NULL, last_ts TEXT NOT NULL);
 CREATE TABLE members (channel TEXT, person TEXT, PRIMARY KEY (channel, person)) WITHOUT ROWID;
 CREATE TABLE messages (
     channel TEXT NOT NULL, ts TEXT NOT NULL, thread_ts TEXT NOT NULL, in_channel INTEGER NOT NULL,
@@ -38,6 +35,19 @@ CREATE TABLE messages (
 CREATE INDEX messages_in_channel ON messages (channel, in_channel, ts);
 CREATE INDEX messages_in_thread ON messages (channel, thread_ts, ts, author);
 """
+
+# From the format before, one step at a time. Format 1 knew one app, whose bot was U0BOT.
+_STEPS = {
+    1: """
+ALTER TABLE channels RENAME TO old_channels;
+CREATE TABLE channels (id TEXT PRIMARY KEY, body TEXT NOT NULL, last_ts TEXT NOT NULL);
+INSERT INTO channels SELECT id, json_object(
+    'id', id, 'name', name, 'created', created, 'im_user', im_user,
+    'im_bot', iif(im_user = '', '', 'U0BOT')
+), last_ts FROM old_channels ORDER BY rowid;
+DROP TABLE old_channels;
+""",
+}
 
 Message = dict[str, Any]
 NEVER = "0000000000.000000"
@@ -103,8 +113,9 @@ def _prepare(folder: Path, db: sqlite3.Connection) -> None:
     db.execute("PRAGMA journal_mode=WAL")
     db.execute("PRAGMA synchronous=NORMAL")
     db.execute("PRAGMA wal_autocheckpoint=0")
-    if version == 0:
-        db.executescript(f"BEGIN;{_SCHEMA}PRAGMA user_version={SCHEMA_VERSION};COMMIT;")
+    steps = [_SCHEMA] if version == 0 else [_STEPS[v] for v in range(version, SCHEMA_VERSION)]
+    if steps:
+        db.executescript(f"BEGIN;{''.join(steps)}PRAGMA user_version={SCHEMA_VERSION};COMMIT;")
 
 
 def checkpoint(folder: Path) -> None:
@@ -145,23 +156,23 @@ class Store:
         """Adds a conversation with its members; one that is already there is left as it is."""
         if channel.id in self._last_ts:
             return
-        row = (channel.id, channel.name, channel.created, channel.im_user, NEVER)
+        row = (channel.id, json.dumps(vars(channel)), NEVER)
         with self._transaction():
-            self._db.execute("INSERT INTO channels VALUES (?, ?, ?, ?, ?)", row)
+            self._db.execute("INSERT INTO channels VALUES (?, ?, ?)", row)
             for person in members:
                 self._add_member(channel.id, person)
         self._last_ts[channel.id] = NEVER
 
     def channels(self) -> list[Channel]:
         """Every conversation, in the order they were made."""
-        rows = self._db.execute("SELECT id, name, created, im_user FROM channels ORDER BY rowid")
-        return [Channel(*row) for row in rows]
+        rows = self._db.execute("SELECT body FROM channels ORDER BY rowid")
+        return [Channel(**json.loads(body)) for (body,) in rows]
 
     def channel(self, channel_id: str) -> Channel | None:
         """The conversation with this id."""
-        query = "SELECT id, name, created, im_user FROM channels WHERE id = ?"
+        query = "SELECT body FROM channels WHERE id = ?"
         row = self._db.execute(query, (channel_id,)).fetchone()
-        return Channel(*row) if row else None
+        return Channel(**json.loads(row[0])) if row else None
 
     def add_member(self, channel: str, person: str) -> None:
         """Lets a person into a conversation."""

@@ -13,7 +13,8 @@ from typing import Any
 from aiohttp import web
 
 from bot.workspace import api_chat, api_conversations, api_people, api_views
-from bot.workspace.api_parts import Args, Json, Method, require_scope
+from bot.workspace.api_parts import Call, Json, Method, require_scope
+from bot.workspace.installation import Installation
 from bot.workspace.refusals import SlackError
 from bot.workspace.workspace import SeenCall, Workspace
 
@@ -28,44 +29,49 @@ METHODS: Mapping[str, Method] = {
 async def call(workspace: Workspace, request: web.Request) -> web.Response:
     """Answers one call; status 200 even for errors, as Slack does."""
     name = request.match_info["method"]
+    caller: Installation | None = None
     try:
         given = await _arguments(request)
-        body: Json = {"ok": True, **_run(workspace, name, request, given)}
+        method = METHODS.get(name)
+        if method is None:
+            raise SlackError("unknown_method", req_method=name)
+        kind, caller = _caller(workspace, request, given)
+        body: Json = {"ok": True, **_run(workspace, method, kind, Call(caller, given))}
     except SlackError as refusal:
         body = refusal.answer()
     except sqlite3.Error:
         body = {"ok": False, "error": "fatal_error"}
     error = body.get("error", "")
     workspace.seen.append(SeenCall(name, body["ok"], error, workspace.timing.now()))
-    headers = {
-        "X-OAuth-Scopes": ",".join(workspace.app.scopes),
-        "X-Slack-Req-Id": secrets.token_hex(16),
-    }
+    headers = {"X-Slack-Req-Id": secrets.token_hex(16)}
+    if caller is not None:
+        headers["X-OAuth-Scopes"] = ",".join(caller.app.scopes)
     return web.json_response(body, headers=headers)
 
 
-def _run(workspace: Workspace, name: str, request: web.Request, given: Mapping[str, Any]) -> Json:
-    method = METHODS.get(name)
-    if method is None:
-        raise SlackError("unknown_method", req_method=name)
-    header = request.headers.get("Authorization", "")
-    token = header.removeprefix("Bearer ").strip() or str(given.get("token", ""))
-    if _kind_of(workspace, token) not in method.tokens:
+def _run(workspace: Workspace, method: Method, kind: str, call: Call) -> Json:
+    if kind not in method.tokens:
         raise SlackError("not_allowed_token_type")
     # Scopes of an app-level token are not in the manifest: ours has connections:write, which is
     # all there is.
     if "bot" in method.tokens:
-        require_scope(workspace.app, *method.scopes)
-    return method.run(workspace, Args(given))
+        require_scope(call.app, *method.scopes)
+    return method.run(workspace, call)
 
 
-def _kind_of(workspace: Workspace, token: str) -> str:
+def _caller(
+    workspace: Workspace, request: web.Request, given: Mapping[str, Any]
+) -> tuple[str, Installation]:
+    """The kind of the token that came with the call, and the app that it is of."""
+    header = request.headers.get("Authorization", "")
+    token = header.removeprefix("Bearer ").strip() or str(given.get("token", ""))
     if not token:
         raise SlackError("not_authed")
-    kinds = {"bot": workspace.tokens.bot_token, "app": workspace.tokens.app_token}
-    for kind, known in kinds.items():
-        if secrets.compare_digest(token.encode(), known.encode()):
-            return kind
+    for installed in workspace.apps:
+        kinds = {"bot": installed.tokens.bot_token, "app": installed.tokens.app_token}
+        for kind, known in kinds.items():
+            if secrets.compare_digest(token.encode(), known.encode()):
+                return kind, installed
     raise SlackError("invalid_auth")
 
 

@@ -162,7 +162,7 @@ SERVE = """
 import json, sys
 from pathlib import Path
 from bot.workspace.server import serve
-serve(port=0, state_dir=Path(sys.argv[1]), manifest=json.loads(sys.argv[2]),
+serve(port=0, state_dir=Path(sys.argv[1]), manifests=[json.loads(sys.argv[2])],
       ready=lambda told: print(json.dumps(told), flush=True))
 """
 

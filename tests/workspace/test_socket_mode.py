@@ -47,7 +47,7 @@ class Wire:
 
 @asynccontextmanager
 async def a_wire(folder: Path, **timing: Any) -> AsyncIterator[Wire]:
-    running = await start(port=0, state_dir=folder, manifest=MANIFEST, timing=Timing(**timing))
+    running = await start(port=0, state_dir=folder, manifests=[MANIFEST], timing=Timing(**timing))
     try:
         async with aiohttp.ClientSession() as session:
             yield Wire(session, running)
@@ -132,7 +132,7 @@ def test_an_eleventh_link_is_sent_away(tmp_path: Path) -> None:
 
 def test_a_workspace_that_stops_says_goodbye(tmp_path: Path) -> None:
     async def whole() -> None:
-        running = await start(port=0, state_dir=tmp_path, manifest=MANIFEST)
+        running = await start(port=0, state_dir=tmp_path, manifests=[MANIFEST])
         async with aiohttp.ClientSession() as session:
             link, _ = await Wire(session, running).link()
             stopping = asyncio.create_task(running.close())

@@ -133,8 +133,10 @@ def test_the_page_learns_who_and_what_there_is(workspace: RunningWorkspace) -> N
             "description": "How it will be",
             "usage_hint": "[town]",
             "app": "weather-bot",
+            "app_id": "A0WEATHER",
         }
     ]
+    assert [p["role"] for p in state["people"]] == ["owner", "member", "guest", "bot", "bot"]
     general, tuning = state["channels"]
     assert general["id"] == "C0GENERAL" and not general["bot_is_member"]
     assert tuning["name"] == "tuning" and tuning["bot_is_member"] and tuning["is_member"]

@@ -1,0 +1,30 @@
+"""An app that is installed: what it is, its tokens, and the ways to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bot.workspace.delivery import Delivery, Transport
+from bot.workspace.installed_app import InstalledApp
+from bot.workspace.secrets_file import Tokens
+from bot.workspace.socket_mode import Sockets
+
+
+@dataclass(frozen=True)
+class Installation:
+    """An app in this workspace."""
+
+    app: InstalledApp
+    tokens: Tokens
+    sockets: Sockets
+
+    @property
+    def transport(self) -> Transport:
+        """The way that its payloads go."""
+        return self.sockets
+
+    async def deliver(self, kind: str, payload: Mapping[str, Any]) -> Delivery:
+        """Sends it a payload and waits for the acknowledgement."""
+        return await self.transport.deliver(kind, payload)
