@@ -105,7 +105,7 @@ function Guarded({ block, ctx }) {
   return html`<${BLOCKS[block.type] ?? Unknown} block=${block} ctx=${ctx} />`;
 }
 
-/** `ctx`: {prefix, heading, directory, form, errors?, act(action), confirm(object)}. */
+/** `ctx`: {prefix, heading, directory, errors?} and what `acts` of context.js gives. */
 export const Blocks = ({ blocks, ctx }) => html`<div class="blocks">${blocks.map((block, i) =>
   html`<div class="block" key=${block.block_id ?? i} data-type=${block.type} data-block-id=${block.block_id}>
     <${Guarded} block=${block} ctx=${ctx} /></div>`)}</div>`;

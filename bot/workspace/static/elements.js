@@ -6,6 +6,7 @@ import { FeedbackButtons, IconButton } from './feedback.js';
 import { optionsOf } from './form.js';
 import { Menu } from './menu.js';
 import { mrkdwn, plain } from './mrkdwn.js';
+import { ExternalSelect, MultiExternalSelect } from './suggest.js';
 import { FileInput } from './upload.js';
 
 export const Text = ({ text, directory }) =>
@@ -51,7 +52,7 @@ const conversations = ctx => ctx.directory.channels.map(c => asOption(c.id, c.is
 
 function StaticSelect(props) {
   const { el, block, ctx } = props;
-  const options = el.type === 'external_select' ? [el.initial_option].filter(Boolean) : optionsOf(el);
+  const options = optionsOf(el);
   return html`<${Select} ...${props} options=${options} groups=${el.option_groups} stateKey="selected_option"
     value=${ctx.form.get(block.block_id, el)?.value} toState=${value => options.find(o => o.value === value)} />`;
 }
@@ -81,7 +82,7 @@ function MultiSelect({ el, block, ctx, field, options, stateKey, chosen, toState
 
 function MultiStatic(props) {
   const { el, block, ctx } = props;
-  const options = el.type === 'multi_external_select' ? el.initial_options ?? [] : optionsOf(el);
+  const options = optionsOf(el);
   return html`<${MultiSelect} ...${props} options=${options} stateKey="selected_options"
     chosen=${ctx.form.get(block.block_id, el).map(o => o.value)} toState=${v => options.find(o => o.value === v)} />`;
 }
@@ -173,9 +174,9 @@ function TextInput({ el, block, ctx, field }) {
 export const ELEMENTS = {
   button: Button,
   static_select: StaticSelect,
-  external_select: StaticSelect,
+  external_select: ExternalSelect,
   multi_static_select: MultiStatic,
-  multi_external_select: MultiStatic,
+  multi_external_select: MultiExternalSelect,
   users_select: idSelect('selected_user', people),
   channels_select: idSelect('selected_channel', channels),
   conversations_select: idSelect('selected_conversation', conversations),
@@ -197,7 +198,8 @@ export const ELEMENTS = {
   icon_button: IconButton,
 };
 /** Elements whose label is a heading over several controls, not a label of one. */
-export const isGroup = el => el.type === 'radio_buttons' || el.type === 'checkboxes' || el.type.startsWith('multi_');
+export const isGroup = ({ type }) =>
+  type === 'radio_buttons' || type === 'checkboxes' || (type.startsWith('multi_') && type !== 'multi_external_select');
 
 export function Element({ el, block, ctx, field }) {
   const Kind = ELEMENTS[el.type];
