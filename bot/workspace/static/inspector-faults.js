@@ -83,7 +83,7 @@ function FaultForm({ kind, apps, nameOf, change }) {
     <summary>${about.title}</summary>
     <form onSubmit=${submit}>
       <p>${about.why}</p>
-      <div class="fields">
+      <div class="pairs">
         ${about.on === 'method' && html`<label for=${id('on')}>Method</label>
           <input class="text" id=${id('on')} name="on" list="methods" placeholder="every method" autocomplete="off" spellcheck=${false} />`}
         ${about.on === 'delivery' && html`<label for=${id('on')}>What</label>
@@ -121,7 +121,7 @@ const REASONS = {
 function Clock({ clock, change }) {
   const move = seconds => change({ advance_s: seconds }, answer => `The workspace's clock is now ${span(answer.clock.ahead_s)} ahead.`);
   return html`<section class="panel" aria-labelledby="clock-title">
-    <h3 id="clock-title">Clock</h3>
+    <h2 id="clock-title">Clock</h2>
     <p>${clock?.ahead_s ? `The workspace's clock is ${span(clock.ahead_s)} ahead.` : 'The workspace\'s clock is right.'}
       ${' '}Move it ahead, so that what runs out (triggers, response_urls, limits) runs out now:</p>
     <div class="row">${AHEAD.map(([seconds, words]) => html`<button type="button" class="btn"
@@ -138,9 +138,9 @@ function Disconnect({ apps, nameOf, change }) {
     change({ disconnect: { reason, ...(app && { app }) } }, `${whose} are told to disconnect: ${reason}.`);
   }
   return html`<section class="panel" aria-labelledby="disconnect-title">
-    <h3 id="disconnect-title">Disconnect</h3>
+    <h2 id="disconnect-title">Disconnect</h2>
     <form onSubmit=${submit}>
-      <div class="fields">
+      <div class="pairs">
         <label for="disconnect-reason">Reason</label>
         <select class="select" id="disconnect-reason" name="reason">${Object.entries(REASONS).map(([value, words]) =>
           html`<option value=${value}>${words}</option>`)}</select>
@@ -165,17 +165,17 @@ export function Faults({ known, methods, nameOf, learn }) {
   const { faults, apps, clock, has_rate_limits: limited } = known;
   const flip = () => change({ has_rate_limits: !limited }, `Rate limits are ${limited ? 'off' : 'on'}.`);
   return html`<section class="panel" aria-labelledby="faults-title">
-      <h3 id="faults-title">Faults that are on</h3>
+      <h2 id="faults-title">Faults that are on</h2>
       <${Active} faults=${faults} nameOf=${nameOf} change=${change} />
     </section>
     <section class="panel" aria-labelledby="new-fault-title">
-      <h3 id="new-fault-title">Let something go wrong</h3>
+      <h2 id="new-fault-title">Let something go wrong</h2>
       <datalist id="methods">${methods.map(name => html`<option value=${name} />`)}</datalist>
-      ${FAULTS.map(({ group, kinds }) => html`<h4>${group}</h4>${Object.keys(kinds).map(kind => html`<${FaultForm} key=${kind}
+      ${FAULTS.map(({ group, kinds }) => html`<h3>${group}</h3>${Object.keys(kinds).map(kind => html`<${FaultForm} key=${kind}
         kind=${kind} apps=${apps} nameOf=${nameOf} change=${change} />`)}`)}
     </section>
     <section class="panel" aria-labelledby="limited-title">
-      <h3 id="limited-title">Rate limits</h3>
+      <h2 id="limited-title">Rate limits</h2>
       <label class="switch"><input type="checkbox" role="switch" checked=${limited} onChange=${flip} />
         <span>Refuse calls above Slack's rate limits</span></label>
     </section>

@@ -31,7 +31,7 @@ const leadsTo = (marks, path) => [...marks.keys()].some(key => key.startsWith(`$
 const isTouched = (marks, path) => marks.has(path) || leadsTo(marks, path);
 
 function Branch({ name, value, path, depth, marks }) {
-  const [open, setOpen] = useState(depth < OPEN_DEPTH || leadsTo(marks, path));
+  const [open, setOpen] = useState(depth < OPEN_DEPTH || isTouched(marks, path));
   const [all, setAll] = useState(false);
   const entries = Object.entries(value);
   const shown = all ? entries : entries.filter(([key], i) => i < SHOWN || isTouched(marks, under(path, key)));
@@ -63,7 +63,7 @@ export function Json({ title, value, marks = NONE }) {
   const isTree = value !== null && typeof value === 'object' && Object.keys(value).length > 0;
   const own = marks.get('');
   return html`<section class="json" aria-label=${title}>
-    <header><h3>${title}</h3><${Copy} label="Copy" text=${() => JSON.stringify(value, null, 2)} /></header>
+    <header><h2>${title}</h2><${Copy} label="Copy" text=${() => JSON.stringify(value, null, 2)} /></header>
     ${own && html`<p class="mark-words">${own.join(' · ')}</p>`}
     ${isTree ? html`<ul class="tree">${Object.entries(value).map(([key, item]) => html`<${Node} key=${key} label=${key}
       isIndex=${Array.isArray(value)} value=${item} path=${under('', key)} depth=${1} marks=${marks} />`)}</ul>`

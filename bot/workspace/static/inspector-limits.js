@@ -7,8 +7,9 @@ function Limit({ limit, place, app }) {
   const { method, tier, used, limit: most, retry_after_s: wait } = limit;
   const words = `${used} of ${most}${tier ? `, ${String(tier).replace('_', ' ')}` : ''}`;
   const level = wait > 0 ? 'full' : used >= most * 0.8 ? 'near' : '';
+  const where = [place, app].filter(Boolean).join(', ');
   return html`<li class=${`limit ${level}`}>
-    <span class="what"><code>${method}</code>${place && html` <span>${place}</span>`}${app && html` <span>${app}</span>`}</span>
+    <span class="what"><code>${method}</code>${where && html`<span>${where}</span>`}</span>
     <span class="used">${words}${wait > 0 && html`<b> wait ${span(Math.max(1, wait))}</b>`}</span>
     <span class="bar" aria-hidden="true"><span style=${{ width: `${Math.min(100, (100 * used) / most)}%` }}></span></span>
   </li>`;
@@ -32,13 +33,13 @@ function Unknown({ methods }) {
 export function Limits({ known, nameOf }) {
   const { directory } = useStoreState(useStore());
   const { apps, limits, unknown_methods: unknown, has_rate_limits: limited } = known;
-  const placeOf = key => (key && directory.channel(key)?.name ? `in ${directory.channel(key).name}` : key);
-  return html`<section class="panel" aria-labelledby="apps-title"><h3 id="apps-title">Connections</h3><${Apps} apps=${apps} /></section>
-    <section class="panel" aria-labelledby="limits-title"><h3 id="limits-title">Rate limits</h3>
+  const placeOf = key => (key && directory.channel(key)?.name ? `#${directory.channel(key).name}` : key);
+  return html`<section class="panel" aria-labelledby="apps-title"><h2 id="apps-title">Connections</h2><${Apps} apps=${apps} /></section>
+    <section class="panel" aria-labelledby="limits-title"><h2 id="limits-title">Rate limits</h2>
       ${!limited && html`<p class="nothing">They are switched off: no call is refused.</p>`}
       ${limited && !limits.length && html`<p class="nothing">No call in the last minute.</p>`}
       <ul class="limits">${limits.map(limit => html`<${Limit} key=${`${limit.app} ${limit.method} ${limit.key}`} limit=${limit}
         place=${placeOf(limit.key)} app=${apps.length > 1 ? nameOf(limit.app) : ''} />`)}</ul></section>
-    <section class="panel" aria-labelledby="unknown-title"><h3 id="unknown-title">Unknown methods</h3>
+    <section class="panel" aria-labelledby="unknown-title"><h2 id="unknown-title">Unknown methods</h2>
       <${Unknown} methods=${unknown} /></section>`;
 }

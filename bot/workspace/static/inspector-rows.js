@@ -30,9 +30,9 @@ export function merged(known, read, isWhole) {
   return [...byN.values()].sort((a, b) => a.n - b.n).slice(-KEPT);
 }
 
-/** {words, level}: level is "good", "bad", "slow" (Slack asks to wait) or "waiting". */
+/** {words, level}: level is "good", "bad", "slow" (Slack asks to wait) or "pending". */
 export function outcomeOf(entry) {
-  if (isWaiting(entry)) return { words: 'waiting', level: 'waiting' };
+  if (isWaiting(entry)) return { words: 'waiting', level: 'pending' };
   if (entry.error === 'ratelimited' || entry.status === 429) return { words: 'ratelimited', level: 'slow' };
   if (!entry.ok) return { words: entry.error || `status ${entry.status}`, level: 'bad' };
   return { words: entry.kind === 'http' && entry.status ? `ok, ${entry.status}` : 'ok', level: 'good' };
@@ -51,7 +51,7 @@ function textOf(entry) {
 export function chosen(entries, { kind, app, text, onlyFailures }) {
   const wanted = text.trim().toLowerCase();
   return entries.filter(entry => (!kind || entry.kind === kind) && (!app || entry.app === app) &&
-    (!onlyFailures || !['good', 'waiting'].includes(outcomeOf(entry).level)) &&
+    (!onlyFailures || !['good', 'pending'].includes(outcomeOf(entry).level)) &&
     (!wanted || textOf(entry).includes(wanted)));
 }
 
@@ -111,7 +111,7 @@ export function marksOf(value, complaints) {
   const marks = new Map();
   for (const { words, pointer } of complaints.filter(c => c.pointer !== null)) {
     const place = nearest(value, pointer);
-    const told = place === pointer ? words : `${words} (${pointer.slice(place.length + 1)})`;
+    const told = place === pointer ? words : `${words} (${pointer.slice(place.length)})`;
     marks.set(place, [...(marks.get(place) ?? []), told]);
   }
   return marks;

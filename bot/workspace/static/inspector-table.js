@@ -27,7 +27,7 @@ function useMedia(query) {
 
 function Complaints({ complaints }) {
   return html`<section class="complaints" aria-label="What the validator says">
-    <h3>${counted(complaints.length, 'complaint')} of the validator</h3>
+    <h2>${counted(complaints.length, 'complaint')} of the validator</h2>
     <ul>${complaints.map(({ words, pointer }) => html`<li>${words}${pointer !== null && html` <code>${pointer || '/'}</code>`}</li>`)}</ul>
   </section>`;
 }
@@ -103,6 +103,7 @@ export function Table({ entries, nameOf, empty }) {
   const pinned = useRef(true);
   const anchor = useRef({}); // the first row in sight, and how far it is scrolled past
   const wantsFocus = useRef(false);
+  const opened = useRef(null); // n of a row that is to be brought into sight
   const rowPx = useMedia(NARROW) ? NARROW_ROW_PX : ROW_PX;
   const [open, setOpen] = useState(new Map()); // n -> its measured height, or undefined
   const [stop, setStop] = useState(null); // n of the row that Tab reaches; null is the newest
@@ -152,12 +153,22 @@ export function Table({ entries, nameOf, empty }) {
     setStop(n);
     setOpen(now => {
       const next = new Map(now);
+      opened.current = next.has(n) ? null : n;
       if (!next.delete(n)) next.set(n, undefined);
       return next;
     });
   };
   handlers.current.size ??= (n, px) =>
     setOpen(now => (now.has(n) && now.get(n) !== px ? new Map(now).set(n, px) : now));
+  // What has just been opened is brought into sight, as far as its first line stays there.
+  useLayoutEffect(() => {
+    const at = entries.findIndex(entry => entry.n === opened.current);
+    if (at < 0 || !open.get(opened.current)) return;
+    const { scrollTop, clientHeight } = box.current;
+    const end = tops[at] + open.get(opened.current) + box.current.querySelector('.heads').offsetHeight;
+    opened.current = null;
+    if (end > scrollTop + clientHeight) box.current.scrollTop = Math.min(tops[at], end - clientHeight);
+  }, [open]);
 
   function onKeyDown(event) {
     const step = STEPS[event.key];

@@ -51,7 +51,7 @@ function Person({ state }) {
   }));
   return html`<${Menu} menuLabel="Be somebody else" buttonClass="person" items=${items}>
     <${Avatar} small author=${authorOf({ user: me.id }, directory)} />
-    <span class="who"><small>You are </small><b>${me.real_name || me.name}</b></span><${Role} person=${directory.person(me.id)} />
+    <span class="who"><small>You are </small><b>${me.real_name || me.name}</b><${Role} person=${directory.person(me.id)} /></span>
     <span aria-hidden="true">⌃</span>
   <//>`;
 }
