@@ -38,6 +38,14 @@ class Parcel:
     retry_reason: str = ""
 
     @property
+    def detail(self) -> str:
+        """What it is about: the command, the type of the interaction or of the event."""
+        if self.kind == COMMANDS:
+            return str(self.payload["command"])
+        about = self.payload["event"] if self.kind == EVENTS else self.payload
+        return str(about["type"])
+
+    @property
     def accepts_reply(self) -> bool:
         """Whether the acknowledgement may carry an answer; what others carry is ignored."""
         if self.kind == INTERACTIVE:
@@ -49,13 +57,15 @@ class Parcel:
 class Delivery:
     """What became of a parcel: `error` is "" when the app acknowledged it, with `reply`.
 
-    `reason` is why it failed, as retries say it; without `may_retry` the app wants none.
+    `reason` is why it failed, as retries say it; without `may_retry` the app wants none. `status`
+    is of HTTP.
     """
 
     error: str = ""
     reply: Any = None
     reason: str = ""
     may_retry: bool = True
+    status: int | None = None
 
 
 class Transport(Protocol):
@@ -73,6 +83,11 @@ class Transport(Protocol):
 
     async def send(self, parcel: Parcel) -> Delivery:
         """Sends a parcel once and waits for its acknowledgement."""
+        ...
+
+    @property
+    def connections(self) -> int:
+        """How many ways to the app are open now."""
         ...
 
     @property

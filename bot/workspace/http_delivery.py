@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import hmac
 import json
 import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
 import aiohttp
@@ -75,6 +74,11 @@ class HttpTransport:
         """Whether the last delivery or verification worked."""
         return self._is_connected
 
+    @property
+    def connections(self) -> int:
+        """One, if that is so."""
+        return int(self._is_connected)
+
     async def send(self, parcel: Parcel) -> Delivery:
         """Posts a parcel once. Events go to an URL that is verified: one that is not yet is asked
         first.
@@ -92,7 +96,7 @@ class HttpTransport:
             self._is_connected = False
             return failure.delivery
         self._is_connected = answer.is_good
-        return _read(parcel, answer)
+        return replace(_read(parcel, answer), status=answer.status)
 
     async def verify(self) -> str:
         """Asks the events URL for the challenge; "" if it answers well, else a sentence."""
@@ -122,19 +126,9 @@ class HttpTransport:
             **self._signature(body),
             **headers,
         }
+        asking = self._ask(url, body, signed)
         try:
-            async with (
-                asyncio.timeout(self._timing.ack_deadline_s),
-                self._client().post(
-                    url, data=body, headers=signed, allow_redirects=False
-                ) as response,
-            ):
-                return _Answer(
-                    status=response.status,
-                    content_type=response.content_type,
-                    text=await response.text(errors="replace"),
-                    may_retry=response.headers.get("X-Slack-No-Retry") != "1",
-                )
+            return await self._timing.clock.wait_for(asking, self._timing.ack_deadline_s)
         except TimeoutError as error:
             raise _Unanswered(OPERATION_TIMEOUT, self.timeout_reason) from error
         except aiohttp.ClientSSLError as error:
@@ -143,6 +137,16 @@ class HttpTransport:
             raise _Unanswered(DISPATCH_FAILED, CONNECTION_FAILED) from error
         except aiohttp.ClientError as error:
             raise _Unanswered(DISPATCH_FAILED, "unknown_error") from error
+
+    async def _ask(self, url: str, body: bytes, headers: Mapping[str, str]) -> _Answer:
+        asking = self._client().post(url, data=body, headers=headers, allow_redirects=False)
+        async with asking as response:
+            return _Answer(
+                status=response.status,
+                content_type=response.content_type,
+                text=await response.text(errors="replace"),
+                may_retry=response.headers.get("X-Slack-No-Retry") != "1",
+            )
 
     def _signature(self, body: bytes) -> Mapping[str, str]:
         # NB: not the workspace's clock, which tests move: the app compares it with its own.

@@ -16,13 +16,15 @@ from typing import IO, Any
 
 from aiohttp import web
 
-from bot.workspace import guard, responses, secrets_file, ui, web_api
+from bot.workspace import guard, recording, secrets_file, ui, web_api
 from bot.workspace.delivery import Transport
 from bot.workspace.dispatch import Dispatch
 from bot.workspace.faults import Faults
 from bot.workspace.http_delivery import HttpTransport
+from bot.workspace.hub import Hub
 from bot.workspace.installation import Installation
 from bot.workspace.installed_app import InstalledApp
+from bot.workspace.recorder import Recorder
 from bot.workspace.refusals import PortTaken, StateUnreadable
 from bot.workspace.secrets_file import Tokens
 from bot.workspace.socket_mode import Sockets
@@ -78,6 +80,10 @@ class Running:
         api_url = f"{self.url}/api/"
         return {"url": self.url, "api_url": api_url, **asdict(self.tokens), "apps": apps}
 
+    def recorded(self, *, kind: str = "", name: str = "") -> list[dict[str, Any]]:
+        """What went between the apps and the workspace, of this kind and name ("" any)."""
+        return [entry.shown() for entry in self._workspace.recorder.entries(kind=kind, name=name)]
+
     async def close(self) -> None:
         """Says goodbye to pages and apps, finishes the state file, gives port and folder free."""
         # An app that hears goodbye asks at once for a new link: by then nobody may answer.
@@ -109,12 +115,13 @@ async def start(
         lock = undo.enter_context(lock_folder(state_dir))
         store = undo.enter_context(closing(Store(state_dir)))
         taken = listener.getsockname()[1]
-        faults = Faults()
+        hub, faults = Hub(), Faults()
+        recorder = Recorder(timing.now, hub.seen)
         apps = tuple(
-            _install(app, _tokens(state_dir, app.app_id if index else ""), timing, faults)
+            _install(app, _tokens(state_dir, app.app_id if index else ""), timing, recorder, faults)
             for index, app in enumerate(InstalledApp.all_of(manifests))
         )
-        workspace = build(f"http://{HOST}:{taken}", apps, timing, store, faults)
+        workspace = build(f"http://{HOST}:{taken}", apps, timing, store, recorder, hub, faults)
         runner = web.AppRunner(
             _application(workspace, taken),
             access_log=None,
@@ -176,12 +183,13 @@ def _listen(port: int) -> socket.socket:
     return listener
 
 
-def _install(app: InstalledApp, tokens: Tokens, timing: Timing, faults: Faults) -> Installation:
-    urls = app.request_urls
-    transport: Transport = (
-        HttpTransport(urls, tokens.signing_secret, timing) if urls else Sockets(app.app_id, timing)
-    )
-    return Installation(app, tokens, Dispatch(app.app_id, transport, timing, faults))
+def _install(
+    app: InstalledApp, tokens: Tokens, timing: Timing, recorder: Recorder, faults: Faults
+) -> Installation:
+    transport: Transport = Sockets(app.app_id, timing, recorder)
+    if app.request_urls is not None:
+        transport = HttpTransport(app.request_urls, tokens.signing_secret, timing)
+    return Installation(app, tokens, Dispatch(app.app_id, transport, timing, recorder, faults))
 
 
 def _tokens(state_dir: Path, app_id: str) -> Tokens:
@@ -214,7 +222,7 @@ def _application(workspace: Workspace, port: int) -> web.Application:
             web.static("/static", STATIC),
             web.get("/link", functools.partial(_link, workspace)),
             web.route("*", "/api/{method}", functools.partial(web_api.call, workspace)),
-            web.post("/response/{key}", functools.partial(responses.respond, workspace)),
+            web.post("/response/{key}", functools.partial(recording.respond, workspace)),
             *ui.routes(workspace),
         ]
     )

@@ -22,6 +22,7 @@ from bot.workspace.delivery import (
     Delivery,
     Parcel,
 )
+from bot.workspace.recorder import Recorder
 from bot.workspace.timing import Timing
 
 MAX_LINKS = 10
@@ -37,9 +38,10 @@ class Sockets:
     name = "socket"
     timeout_reason = "timeout"
 
-    def __init__(self, app_id: str, timing: Timing) -> None:
+    def __init__(self, app_id: str, timing: Timing, recorder: Recorder) -> None:
         self._app_id = app_id
         self._timing = timing
+        self._recorder = recorder
         self._tickets: dict[str, float] = {}
         self._links: list[web.WebSocketResponse] = []
         self._waiting: dict[str, asyncio.Future[Any]] = {}
@@ -65,17 +67,21 @@ class Sockets:
         """Serves one link until it closes."""
         until = self._tickets.pop(request.query.get("ticket", ""), 0.0)
         if self._timing.now() > until:
-            return web.Response(status=403, text="The ticket is not valid, used, or too old.")
+            refusal = "The ticket is not valid, used, or too old."
+            self._note("connect", error=refusal, status=403)
+            return web.Response(status=403, text=refusal)
         link = web.WebSocketResponse(heartbeat=self._timing.link_ping_s, timeout=GOODBYE_S)
         await link.prepare(request)
         if len(self._links) >= MAX_LINKS:
             await _close(link, "too_many_websockets")
+            self._note("connect", error="too_many_websockets")
             return link
         is_short = request.query.get("debug_reconnects") == "true"
         timing = self._timing
         life_s = timing.debug_link_life_s if is_short else timing.link_life_s
         self._links.append(link)
         ending = asyncio.create_task(self._end_in_time(link, life_s))
+        self._note("connect", answer=self._hello(life_s))
         try:
             await link.send_json(self._hello(life_s))
             await self._listen(link)
@@ -84,7 +90,12 @@ class Sockets:
         finally:
             ending.cancel()
             self._links.remove(link)
+            self._note("disconnect", answer={"code": link.close_code})
         return link
+
+    def _note(self, name: str, **outcome: Any) -> None:
+        entry = self._recorder.begin("socket", name, app=self._app_id)
+        self._recorder.end(entry, **outcome)
 
     def _hello(self, life_s: float) -> Mapping[str, Any]:
         return {
@@ -95,13 +106,13 @@ class Sockets:
         }
 
     async def _end_in_time(self, link: web.WebSocketResponse, life_s: float) -> None:
-        await asyncio.sleep(max(0.0, life_s - self._timing.link_warning_s))
+        await self._timing.clock.sleep(max(0.0, life_s - self._timing.link_warning_s))
         await self._warn_and_close(link)
 
     async def _warn_and_close(self, link: web.WebSocketResponse) -> None:
         """Until it closes, a link that was warned works as any other."""
         await _say_disconnect(link, "warning")
-        await asyncio.sleep(self._timing.link_warning_s)
+        await self._timing.clock.sleep(self._timing.link_warning_s)
         # NB: closing ends `link`, which cancels whoever waits here for the link's end.
         await asyncio.shield(_close(link, "refresh_requested"))
 
@@ -130,7 +141,8 @@ class Sockets:
         try:
             if not await self._send(_envelope(envelope_id, parcel)):
                 return Delivery(DISPATCH_FAILED, reason=CONNECTION_FAILED)
-            reply = await asyncio.wait_for(waiting, self._timing.ack_deadline_s)
+            deadline_s = self._timing.ack_deadline_s
+            reply = await self._timing.clock.wait_for(waiting, deadline_s)
         except TimeoutError:
             return Delivery(OPERATION_TIMEOUT, reason=self.timeout_reason)
         finally:

@@ -14,7 +14,8 @@ import pytest
 from bot.workspace.installation import Installation
 from bot.workspace.server import start
 from bot.workspace.socket_mode import Sockets
-from tests.workspace.conftest import MANIFEST, Clock
+from bot.workspace.timing import Clock
+from tests.workspace.conftest import MANIFEST
 from tests.workspace.wire import Wire, run
 
 
@@ -130,7 +131,7 @@ def test_a_ticket_that_was_not_used_soon_is_worthless(tmp_path: Path) -> None:
         link, _ = await wire.link()
         await link.close()
 
-    run(tmp_path, play, now=clock)
+    run(tmp_path, play, clock=clock)
 
 
 @pytest.mark.parametrize("reason", ["refresh_requested", "link_disabled", "too_many_websockets"])
