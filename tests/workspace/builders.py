@@ -99,12 +99,15 @@ def chart(
     value: float | None = 1,
     names: Sequence[str] = (),
     categories: Sequence[str] | None = None,
+    point: Json | None = None,
     title: str = "t",
     **axis: Any,
 ) -> Json:
-    """A chart; the names replace the series', the categories those of the points."""
+    """A chart; the names replace the series', the categories those of the points, and `point` is
+    added to each.
+    """
     labels = [label or f"c{n}" for n in range(points)]
-    data = [{"label": name, "value": value} for name in labels]
+    data = [{"label": name, "value": value, **(point or {})} for name in labels]
     return {
         "type": "data_visualization",
         "title": title,

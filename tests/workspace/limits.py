@@ -773,6 +773,11 @@ MESSAGE_LIMITS: Mapping[str, tuple[list[Json], list[Json], str]] = {
         [chart(scale="log")],
         "invalid additional property: scale [json-pointer:/blocks/0/chart/axis_config]",
     ),
+    "A5 chart: no colour of a point": (
+        [chart()],
+        [chart(point={"colour": "red"})],
+        "invalid additional property: colour [json-pointer:/blocks/0/chart/series/0/data/0]",
+    ),
     "A5 pie: a label of 20": (
         [pie(1, label="x" * 20)],
         [pie(1, label="x" * 21)],
@@ -970,4 +975,38 @@ VIEW_LIMITS: Mapping[str, tuple[Json, Json, str]] = {
         modal(*[section(text=mrkdwn("x" * 3000))] * 82),
         "must be less than 250kb [json-pointer:/view]",
     ),
+}
+
+# name -> (at the limit, beyond it, what the complaint's error code is); what a message says.
+PAYLOAD_LIMITS: Mapping[str, tuple[Json, Json, str]] = {
+    "A6 text: 40 000": ({"text": "x" * 40_000}, {"text": "x" * 40_001}, "msg_too_long"),
+    "A6 metadata: event_type and event_payload": (
+        {"text": "x", "metadata": {"event_type": "x", "event_payload": {}}},
+        {"text": "x", "metadata": {"event_type": "x"}},
+        "invalid_metadata_format",
+    ),
+    "5.4 attachments: 100": (
+        {"attachments": [{}] * 100},
+        {"attachments": [{}] * 101},
+        "too_many_attachments",
+    ),
+    "5.4 message: something to show": ({"text": "x"}, {"text": "", "blocks": []}, "no_text"),
+    "5.4 blocks: a list": (
+        {"text": "x", "blocks": []},
+        {"text": "x", "blocks": {}},
+        "invalid_blocks_format",
+    ),
+    "attachments: a list": (
+        {"text": "x", "attachments": []},
+        {"text": "x", "attachments": {}},
+        "invalid_attachments",
+    ),
+}
+# Limits with an error code of their own; the others have invalid_blocks, in a view
+# invalid_arguments.
+CODES: Mapping[str, str] = {
+    "A4 message: 13 200 in all": "msg_blocks_too_long",
+    "A4 table: one in a message": "invalid_attachments",
+    "table: one in a message, in a container too": "invalid_attachments",
+    "A3 payload: 250 kB": "view_too_large",
 }

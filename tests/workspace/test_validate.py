@@ -13,7 +13,6 @@ from tests.workspace.builders import (
     Json,
     actions,
     an_input,
-    chart,
     container,
     modal,
     mrkdwn,
@@ -45,12 +44,6 @@ def said(complaints: tuple[Any, ...]) -> list[str]:
 )
 def test_each_kind_of_refusal_has_slacks_error_code(payload: Json, code: str) -> None:
     assert [c.code for c in check_message(payload)] == [code]
-
-
-def test_an_updated_text_has_a_limit_of_its_own() -> None:
-    assert check_message({"text": "x" * 4000}, text_limit=4000) == ()
-    (complaint,) = check_message({"text": "x" * 4001}, text_limit=4000)
-    assert complaint.code == "msg_too_long"
 
 
 def test_a_text_is_a_string() -> None:
@@ -94,26 +87,6 @@ def test_attachments_are_checked_where_they_are() -> None:
     attachments = [{"color": "#fff", "blocks": [section()]}, {"blocks": [section(text=plain(""))]}]
     assert said(check_message({"attachments": attachments})) == [
         "must be more than 0 characters [json-pointer:/attachments/1/blocks/0/text/text]"
-    ]
-
-
-def test_a_view_of_more_than_250_kb_is_too_large() -> None:
-    big = [section(text=mrkdwn("x" * 3000)) for _ in range(90)]
-    assert [c.code for c in check_view(modal(*big))] == ["view_too_large"]
-    assert check_view(modal(*big[:80])) == ()
-
-
-def test_chart_points_match_the_categories() -> None:
-    uneven = chart(points=2)
-    uneven["chart"]["series"][0]["data"] = [{"label": "c0", "value": 1}]
-    assert said(check_message({"blocks": [uneven]})) == [
-        "must have exactly one data point for each category "
-        "[json-pointer:/blocks/0/chart/series/0/data]"
-    ]
-    twice = chart(series=2)
-    twice["chart"]["series"][1]["name"] = "s0"
-    assert said(check_message({"blocks": [twice]})) == [
-        "must be unique [json-pointer:/blocks/0/chart/series/1/name]"
     ]
 
 
