@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bot.workspace.ephemerals import Ephemerals
+from bot.workspace.faults import Faults
 from bot.workspace.grants import Grants
 from bot.workspace.hub import Hub
 from bot.workspace.installation import Installation
@@ -52,6 +53,7 @@ class Workspace:
     grants: Grants
     views: Views
     ephemerals: Ephemerals = field(default_factory=Ephemerals)
+    faults: Faults = field(default_factory=Faults)
     seen: deque[SeenCall] = field(default_factory=lambda: deque(maxlen=SEEN_LIMIT))
     _background: set[asyncio.Task[Any]] = field(default_factory=set)
 

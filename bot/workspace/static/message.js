@@ -1,9 +1,10 @@
 // One message: who, when, what, and what can be done with it. Contract for browser tests: data-ts, data-ephemeral.
 import { html, memo, useMemo } from './ui.js';
-import { Blocks, Picture } from './blocks.js';
+import { Blocks } from './blocks.js';
 import { Text } from './elements.js';
-import { useStore } from './context.js';
+import { acts, useStore } from './context.js';
 import { useForm } from './form.js';
+import { Picture } from './media.js';
 import { authorOf, permalink } from './messages.js';
 import { mrkdwn, Emoji, Link, unescaped } from './mrkdwn.js';
 import { EMOJI } from './emoji.js';
@@ -96,9 +97,7 @@ export const Message = memo(({ message, channel, directory, compact, inThread, i
     prefix: `${inThread ? 't' : 'm'}${message.ts}`,
     heading: 'h2',
     directory,
-    form,
-    confirm: store.confirm,
-    act: action => store.act({ channel, message_ts: message.ts }, action, form.values),
+    ...acts(store, { channel, message_ts: message.ts }, form),
   };
   const names = ['msg', compact && 'compact', message.is_ephemeral && 'ephemeral', isTarget && 'target'];
   return html`<article class=${names.filter(Boolean).join(' ')} data-ts=${message.ts}

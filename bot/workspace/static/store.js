@@ -260,6 +260,15 @@ export function createStore() {
       const answer = await send('/ui/action', { ...where, action, state: { values } });
       return Boolean(answer?.delivered);
     },
+    /** Asks an app for the options of a menu: {delivered, options | option_groups | error}. */
+    async suggest(where, question) {
+      try {
+        return await post('/ui/suggest', { user: state.me.id, ...where, ...question });
+      } catch (error) {
+        if (!(error instanceof ApiError)) throw error;
+        return { delivered: false, error: error.message };
+      }
+    },
     submit: (viewId, values) =>
       sendForViews('/ui/submit', { view_id: viewId, values }, a => a.response_action !== 'errors' && !a.error),
     closeView(viewId) {
