@@ -15,6 +15,7 @@ from slack_sdk.signature import SignatureVerifier
 
 from bot.workspace.refusals import ManifestRefused
 from bot.workspace.request_urls import RequestUrls
+from bot.workspace.timing import Clock
 from tests.workspace.wire import WAIT_S, Got, Listener, Wire, a_wire, answers_well, over_http
 
 Play = Callable[[Wire, Listener], Awaitable[None]]
@@ -222,6 +223,38 @@ def test_an_event_is_sent_four_times_in_all_with_its_id(tmp_path: Path) -> None:
         assert (await listener.next()).json["event"]["text"] == "next", "four were all"
 
     run(tmp_path, play, event_retries_after_s=NOW)
+
+
+def test_an_event_comes_again_at_once_after_a_minute_and_after_five(tmp_path: Path) -> None:
+    clock = Clock()
+
+    async def play(wire: Wire, listener: Listener) -> None:
+        listener.answer = always(status=500)
+        await wire.message()
+        seen = [(await listener.next()).headers.get("X-Slack-Retry-Num") for _ in range(2)]
+        for minutes in (1, 5):
+            clock.advance(60 * minutes - 10)
+            await wire.command()
+            seen.append((await listener.next()).path)  # the command's: no retry came before it
+            clock.advance(10)
+            seen.append((await listener.next()).headers.get("X-Slack-Retry-Num"))
+        assert seen == [None, "1", "/command", "2", "/command", "3"]
+
+    run(tmp_path, play, clock=clock)
+
+
+def test_every_attempt_is_recorded_with_its_status(tmp_path: Path) -> None:
+    async def play(wire: Wire, listener: Listener) -> None:
+        listener.answer = always(status=418)
+        await wire.command()
+        async with wire.session.get(f"{wire.running.url}/ui/inspector") as response:
+            inspector = await response.json()
+        (entry,) = (entry for entry in inspector["entries"] if entry["kind"] == "http")
+        assert entry["name"] == "slash_commands /weather" and entry["status"] == 418
+        assert entry["error"] == "http_client_error"
+        assert inspector["apps"][0]["transport"] == "http"
+
+    run(tmp_path, play)
 
 
 def test_retries_end_when_one_is_taken_or_none_is_wanted(tmp_path: Path) -> None:
