@@ -36,6 +36,7 @@ def routes(workspace: Workspace) -> list[web.RouteDef]:
         "action": action,
         "submit": submit,
         "close": close,
+        "verify": verify,
     }
     return [
         *(web.get(f"/ui/{name}", _answering(workspace, do)) for name, do in gets.items()),
@@ -104,7 +105,7 @@ async def state(workspace: Workspace, request: web.Request) -> Json:
                 "has_home": installed.app.has_home,
                 "has_messages_tab": installed.app.has_messages_tab,
                 "is_connected": installed.transport.is_connected,
-                "transport": "socket",
+                "transport": installed.transport.name,
                 "shortcuts": [vars(shortcut) for shortcut in installed.app.shortcuts],
             }
             for installed in workspace.apps
@@ -264,3 +265,13 @@ async def close(workspace: Workspace, request: web.Request) -> Json:
     person = ui_parts.person(workspace, body)
     submissions.close(workspace, person, ui_parts.text(body, "view_id"))
     return {"views": workspace.views.stack(person.id)}
+
+
+async def verify(workspace: Workspace, request: web.Request) -> Json:
+    """POST /ui/verify: asks an app's events URL for the challenge (url_verification)."""
+    body = await ui_parts.body(request)
+    installed = workspace.installation(ui_parts.text(body, "app"))
+    if installed is None or installed.http is None:
+        raise UiRefused(f"No app {body['app']!r} takes events over HTTP.", status=404)
+    error = await installed.http.verify()
+    return {"verified": False, "error": error} if error else {"verified": True}

@@ -43,8 +43,8 @@ class Workspace:
     grants: Grants
     views: Views
     files: Files
+    faults: Faults
     ephemerals: Ephemerals = field(default_factory=Ephemerals)
-    faults: Faults = field(default_factory=Faults)
     _background: set[asyncio.Task[Any]] = field(default_factory=set)
 
     def in_background(self, work: Coroutine[Any, Any, Any]) -> None:
@@ -107,6 +107,7 @@ def build(
     store: Store,
     recorder: Recorder,
     hub: Hub,
+    faults: Faults,
 ) -> Workspace:
     """A furnished workspace on this store, nobody connected yet."""
     workspace = Workspace(
@@ -119,6 +120,7 @@ def build(
         grants=Grants(timing),
         views=Views(hub),
         files=Files(store, timing, url),
+        faults=faults,
     )
     workspace.furnish()
     return workspace
