@@ -7,7 +7,7 @@ import { address, parse } from './route.js';
 const PAGE = 100;
 const SEEK_PAGES = 20; // how far back a permalink is looked for
 const EMPTY = {
-  phase: 'loading', online: true, team: null, me: null, channels: [], people: [], commands: [], views: [],
+  phase: 'loading', online: true, team: null, me: null, channels: [], people: [], apps: [], commands: [], views: [],
   directory: null, channel: null, thread: null, target: null, lists: {}, replies: null, unread: {}, newSince: null,
   confirm: null, toasts: [],
 };
@@ -15,9 +15,9 @@ const EMPTY = {
 const readKey = (user, channel) => `read:${user}:${channel}`;
 const newest = list => list?.at(-1)?.ts ?? '0';
 
-function makeDirectory({ me, people, channels }) {
+function makeDirectory({ me, people, channels, apps }) {
   const byId = new Map([...people, ...channels].map(item => [item.id, item]));
-  return { me: me.id, people, channels, person: id => byId.get(id), channel: id => byId.get(id) };
+  return { me: me.id, people, channels, apps, person: id => byId.get(id), channel: id => byId.get(id) };
 }
 
 export function createStore() {
@@ -85,11 +85,11 @@ export function createStore() {
   /** Everything again: at the start, and whenever the connection comes back. */
   async function sync() {
     const answer = await get('/ui/state', user() ? { user: user() } : {});
-    const { team, me, people, channels, commands, views } = answer;
+    const { team, me, people, channels, apps, commands, views } = answer;
     sessionStorage.setItem('user', me.id);
     const known = state.channel && channels.some(c => c.id === state.channel);
     const directory = makeDirectory(answer);
-    set({ team, me, people, channels, commands, views, directory, online: true, phase: 'ready' });
+    set({ team, me, people, channels, apps, commands, views, directory, online: true, phase: 'ready' });
     const { channel, thread } = state;
     if (known) await Promise.all([loadChannel(channel), thread && loadThread(channel, thread)]);
     else await open(parse(new URL(location.href)));
@@ -234,6 +234,12 @@ export function createStore() {
       const answer = await send('/ui/action', { ...where, action, state: { values } });
       return Boolean(answer?.delivered);
     },
+    /** Runs a shortcut, of a message if `place` names one; false when the app did not answer. */
+    async shortcut({ app, callback_id }, place) {
+      const answer = await send('/ui/shortcut', { app, callback_id, ...place });
+      return Boolean(answer?.delivered);
+    },
+    react: (where, name, on) => send('/ui/react', { ...where, name, on }),
     /** Asks an app for the options of a menu: {delivered, options | option_groups | error}. */
     async suggest(where, question) {
       try {
