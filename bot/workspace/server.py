@@ -16,9 +16,11 @@ from typing import IO, Any
 
 from aiohttp import web
 
-from bot.workspace import guard, responses, secrets_file, ui, web_api
+from bot.workspace import guard, recording, secrets_file, ui, web_api
+from bot.workspace.hub import Hub
 from bot.workspace.installation import Installation
 from bot.workspace.installed_app import InstalledApp
+from bot.workspace.recorder import Recorder
 from bot.workspace.refusals import PortTaken, StateUnreadable
 from bot.workspace.secrets_file import Tokens
 from bot.workspace.socket_mode import Sockets
@@ -64,6 +66,10 @@ class Running:
         api_url = f"{self.url}/api/"
         return {"url": self.url, "api_url": api_url, **asdict(self.tokens), "apps": apps}
 
+    def recorded(self, *, kind: str = "", name: str = "") -> list[dict[str, Any]]:
+        """What went between the apps and the workspace, of this kind and name ("" any)."""
+        return [entry.shown() for entry in self._workspace.recorder.entries(kind=kind, name=name)]
+
     async def close(self) -> None:
         """Says goodbye to pages and apps, finishes the state file, gives port and folder free."""
         # An app that hears goodbye asks at once for a new link: by then nobody may answer.
@@ -94,15 +100,18 @@ async def start(
         lock = undo.enter_context(lock_folder(state_dir))
         store = undo.enter_context(closing(Store(state_dir)))
         taken = listener.getsockname()[1]
+        hub = Hub()
+        recorder = Recorder(timing.now, hub.seen)
         apps = tuple(
             Installation(
                 app=app,
                 tokens=_tokens(state_dir, app.app_id if index else ""),
-                sockets=Sockets(app.app_id, ack_deadline_s=timing.ack_deadline_s),
+                sockets=Sockets(app.app_id, timing, recorder),
+                recorder=recorder,
             )
             for index, app in enumerate(InstalledApp.all_of(manifests))
         )
-        workspace = build(f"http://{HOST}:{taken}", apps, timing, store)
+        workspace = build(f"http://{HOST}:{taken}", apps, timing, store, recorder, hub)
         runner = web.AppRunner(
             _application(workspace, taken),
             access_log=None,
@@ -191,7 +200,7 @@ def _application(workspace: Workspace, port: int) -> web.Application:
             web.static("/static", STATIC),
             web.get("/link", functools.partial(_link, workspace)),
             web.route("*", "/api/{method}", functools.partial(web_api.call, workspace)),
-            web.post("/response/{key}", functools.partial(responses.respond, workspace)),
+            web.post("/response/{key}", functools.partial(recording.respond, workspace)),
             *ui.routes(workspace),
         ]
     )

@@ -14,6 +14,8 @@ from typing import Any
 from aiohttp import WSMsgType, web
 
 from bot.workspace.delivery import DISPATCH_FAILED, OPERATION_TIMEOUT, Delivery
+from bot.workspace.recorder import Recorder
+from bot.workspace.timing import Timing
 
 MAX_LINKS = 10
 HEARTBEAT_S = 30.0
@@ -24,9 +26,10 @@ GOODBYE_S = 1.0
 class Sockets:
     """The links of one app."""
 
-    def __init__(self, app_id: str, *, ack_deadline_s: float) -> None:
+    def __init__(self, app_id: str, timing: Timing, recorder: Recorder) -> None:
         self._app_id = app_id
-        self._ack_deadline_s = ack_deadline_s
+        self._timing = timing
+        self._recorder = recorder
         self._tickets: set[str] = set()
         self._links: list[web.WebSocketResponse] = []
         self._waiting: dict[str, asyncio.Future[Any]] = {}
@@ -35,6 +38,11 @@ class Sockets:
     def is_connected(self) -> bool:
         """Whether the app has a link open."""
         return bool(self._links)
+
+    @property
+    def connections(self) -> int:
+        """How many links the app has open."""
+        return len(self._links)
 
     def new_ticket(self) -> str:
         """Lets one link be opened."""
@@ -46,14 +54,18 @@ class Sockets:
         """Serves one link until it closes."""
         ticket = request.query.get("ticket", "")
         if ticket not in self._tickets:
-            return web.Response(status=403, text="The ticket is not valid, or was used before.")
+            refusal = "The ticket is not valid, or was used before."
+            self._note("connect", error=refusal, status=403)
+            return web.Response(status=403, text=refusal)
         self._tickets.discard(ticket)
         link = web.WebSocketResponse(heartbeat=HEARTBEAT_S, timeout=GOODBYE_S)
         await link.prepare(request)
         if len(self._links) >= MAX_LINKS:
             await _disconnect(link, "too_many_websockets")
+            self._note("connect", error="too_many_websockets")
             return link
         self._links.append(link)
+        self._note("connect", answer=self._hello())
         try:
             await link.send_json(self._hello())
             await self._listen(link)
@@ -61,7 +73,12 @@ class Sockets:
             pass  # The app went away in the middle: nothing more to do with this link.
         finally:
             self._links.remove(link)
+            self._note("disconnect", answer={"code": link.close_code})
         return link
+
+    def _note(self, name: str, **outcome: Any) -> None:
+        entry = self._recorder.begin("socket", name, app=self._app_id)
+        self._recorder.end(entry, **outcome)
 
     def _hello(self) -> Mapping[str, Any]:
         return {
@@ -105,7 +122,8 @@ class Sockets:
         try:
             if not await self._send(envelope):
                 return Delivery(DISPATCH_FAILED)
-            return Delivery(reply=await asyncio.wait_for(waiting, self._ack_deadline_s))
+            deadline_s = self._timing.ack_deadline_s
+            return Delivery(reply=await self._timing.clock.wait_for(waiting, deadline_s))
         except TimeoutError:
             return Delivery(OPERATION_TIMEOUT)
         finally:

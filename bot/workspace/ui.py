@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict
 
 from aiohttp import web
 
-from bot.workspace import interactions, posting, submissions, ui_parts
+from bot.workspace import interactions, posting, submissions, ui_control, ui_parts
 from bot.workspace.delivery import Delivery
 from bot.workspace.interactions import Click
 from bot.workspace.people import TEAM_ID, TEAM_NAME
@@ -27,7 +26,7 @@ def routes(workspace: Workspace) -> list[web.RouteDef]:
         "state": state,
         "messages": messages,
         "thread": thread,
-        "seen": seen,
+        "inspector": ui_control.inspector,
     }
     posts: Mapping[str, Answer] = {
         "message": write,
@@ -159,20 +158,19 @@ async def thread(workspace: Workspace, request: web.Request) -> Json:
     return {"messages": _by_ts([*shown, *replies, *own])}
 
 
-async def seen(workspace: Workspace, request: web.Request) -> Json:
-    """GET /ui/seen: the latest Web API calls, the oldest first."""
-    return {"calls": [asdict(call) for call in workspace.seen]}
-
-
 async def events(workspace: Workspace, request: web.Request) -> web.StreamResponse:
-    """GET /ui/events: everything that happens, as server-sent events, until the page leaves."""
+    """GET /ui/events: everything that happens, as server-sent events, until the page leaves; with
+    inspector=1 also when there is more to inspect.
+    """
     try:
         person = ui_parts.person(workspace, request.query)
     except UiRefused as refusal:
         return web.json_response({"ok": False, "error": str(refusal)}, status=refusal.status)
     headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
     response = web.StreamResponse(headers=headers)
-    subscription = workspace.hub.subscribe(person.id)
+    subscription = workspace.hub.subscribe(
+        person.id, inspects=request.query.get("inspector") == "1"
+    )
     try:
         await response.prepare(request)
         await response.write(b"retry: 1000\n\n")

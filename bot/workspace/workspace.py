@@ -5,12 +5,12 @@ request.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
 from bot.workspace.ephemerals import Ephemerals
+from bot.workspace.faults import Faults
 from bot.workspace.grants import Grants
 from bot.workspace.hub import Hub
 from bot.workspace.installation import Installation
@@ -23,21 +23,10 @@ from bot.workspace.people import (
     Person,
     bot_person,
 )
+from bot.workspace.recorder import Recorder
 from bot.workspace.store import Store
 from bot.workspace.timing import Timing
 from bot.workspace.views import Views
-
-SEEN_LIMIT = 500
-
-
-@dataclass(frozen=True)
-class SeenCall:
-    """One Web API call; `at` in seconds since the epoch."""
-
-    method: str
-    ok: bool
-    error: str
-    at: float
 
 
 @dataclass
@@ -49,10 +38,11 @@ class Workspace:
     timing: Timing
     store: Store
     hub: Hub
+    recorder: Recorder
     grants: Grants
     views: Views
     ephemerals: Ephemerals = field(default_factory=Ephemerals)
-    seen: deque[SeenCall] = field(default_factory=lambda: deque(maxlen=SEEN_LIMIT))
+    faults: Faults = field(default_factory=Faults)
     _background: set[asyncio.Task[Any]] = field(default_factory=set)
 
     def in_background(self, work: Coroutine[Any, Any, Any]) -> None:
@@ -108,15 +98,22 @@ class Workspace:
                 self.store.add_member(BOT_CHANNEL, bot.id)
 
 
-def build(url: str, apps: tuple[Installation, ...], timing: Timing, store: Store) -> Workspace:
+def build(
+    url: str,
+    apps: tuple[Installation, ...],
+    timing: Timing,
+    store: Store,
+    recorder: Recorder,
+    hub: Hub,
+) -> Workspace:
     """A furnished workspace on this store, nobody connected yet."""
-    hub = Hub()
     workspace = Workspace(
         url=url,
         apps=apps,
         timing=timing,
         store=store,
         hub=hub,
+        recorder=recorder,
         grants=Grants(timing),
         views=Views(hub),
     )

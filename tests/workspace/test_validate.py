@@ -10,138 +10,35 @@ import pytest
 from bot.workspace.element_rules import ELEMENTS
 from bot.workspace.surface_rules import BLOCKS
 from bot.workspace.validate import check_message, check_view
-
-Json = dict[str, Any]
-
-
-def plain(text: str = "x") -> Json:
-    return {"type": "plain_text", "text": text}
-
-
-def mrkdwn(text: str = "x") -> Json:
-    return {"type": "mrkdwn", "text": text}
-
-
-def options(count: int, text: str = "x", value: str = "") -> list[Json]:
-    return [{"text": plain(text), "value": value or str(n)} for n in range(count)]
-
-
-def section(**fields: Any) -> Json:
-    return {"type": "section", **(fields or {"text": mrkdwn()})}
-
-
-def button(**fields: Any) -> Json:
-    return {"type": "button", "text": plain(), **fields}
-
-
-def actions(*elements: Json) -> Json:
-    return {"type": "actions", "elements": list(elements)}
-
-
-def select(**fields: Any) -> Json:
-    return {"type": "static_select", "options": options(2), **fields}
-
-
-def text_input(**fields: Any) -> Json:
-    return {"type": "plain_text_input", **fields}
-
-
-def number_input(**fields: Any) -> Json:
-    return {"type": "number_input", "is_decimal_allowed": True, **fields}
-
-
-def an_input(element: Json | None = None, **fields: Any) -> Json:
-    return {"type": "input", "label": plain(), "element": element or text_input(), **fields}
-
-
-def confirm(**fields: Any) -> Json:
-    texts = {name: plain() for name in ("title", "text", "confirm", "deny")}
-    return {**texts, **fields}
-
-
-def cell(text: str = "x") -> Json:
-    return {"type": "raw_text", "text": text}
-
-
-def table(rows: int = 1, columns: int = 1, text: str = "x") -> Json:
-    return {"type": "table", "rows": [[cell(text)] * columns for _ in range(rows)]}
-
-
-def data_table(rows: int = 2, columns: int = 1, text: str = "x", **fields: Any) -> Json:
-    return {**table(rows, columns, text), "type": "data_table", "caption": "c", **fields}
-
-
-def chart(series: int = 1, points: int = 1, label: str = "", **fields: Any) -> Json:
-    labels = [label or f"c{n}" for n in range(points)]
-    data = [{"label": name, "value": n} for n, name in enumerate(labels)]
-    return {
-        "type": "data_visualization",
-        "title": "t",
-        "chart": {
-            "type": "line",
-            "series": [{"name": f"s{n}", "data": data} for n in range(series)],
-            "axis_config": {"categories": labels},
-        },
-        **fields,
-    }
-
-
-def pie(segments: int, value: float = 1, label: str = "x") -> Json:
-    shares = [{"label": label, "value": value} for _ in range(segments)]
-    return {
-        "type": "data_visualization",
-        "title": "t",
-        "chart": {"type": "pie", "segments": shares},
-    }
-
-
-def card(**fields: Any) -> Json:
-    return {"type": "card", **(fields or {"title": mrkdwn()})}
-
-
-def carousel(cards: int) -> Json:
-    return {"type": "carousel", "elements": [card()] * cards}
-
-
-def container(*children: Json, **fields: Any) -> Json:
-    inside = list(children) or [section()]
-    return {"type": "container", "title": plain(), "child_blocks": inside, **fields}
-
-
-def task(status: str = "complete", **fields: Any) -> Json:
-    return {"type": "task_card", "task_id": "1", "title": "t", "status": status, **fields}
-
-
-def plan(*tasks: Json) -> Json:
-    return {"type": "plan", "title": "t", "tasks": list(tasks)}
-
-
-def video(**fields: Any) -> Json:
-    urls = {name: "https://a/b" for name in ("video_url", "thumbnail_url")}
-    return {"type": "video", "alt_text": "x", "title": plain(), **urls, **fields}
-
-
-def feedback(text: str = "x", value: str = "x") -> Json:
-    one = {"text": plain(text), "value": value}
-    return {"type": "feedback_buttons", "positive_button": one, "negative_button": one}
-
-
-def icon(**fields: Any) -> Json:
-    return {"type": "icon_button", "icon": "trash", "text": plain(), **fields}
-
-
-def context_actions(*elements: Json) -> Json:
-    return {"type": "context_actions", "elements": list(elements)}
-
-
-def modal(*blocks: Json, **fields: Any) -> Json:
-    return {
-        "type": "modal",
-        "title": plain(),
-        "submit": plain(),
-        "blocks": list(blocks) or [section()],
-        **fields,
-    }
+from tests.workspace.builders import (
+    Json,
+    actions,
+    an_input,
+    button,
+    card,
+    carousel,
+    cell,
+    chart,
+    confirm,
+    container,
+    context_actions,
+    data_table,
+    feedback,
+    icon,
+    modal,
+    mrkdwn,
+    number_input,
+    options,
+    pie,
+    plain,
+    plan,
+    section,
+    select,
+    table,
+    task,
+    text_input,
+    video,
+)
 
 
 def said(complaints: tuple[Any, ...]) -> list[str]:
@@ -368,7 +265,7 @@ MESSAGE_LIMITS: Mapping[str, tuple[list[Json], list[Json], str]] = {
     "tables": (
         [table()],
         [table(), table()],
-        "no more than 1 table blocks allowed [json-pointer:/blocks/1]",
+        "only_one_table_allowed [json-pointer:/blocks/1]",
     ),
     "uneven rows": (
         [{"type": "table", "rows": [[cell(), cell()], [cell(), cell()]]}],
@@ -559,7 +456,7 @@ MESSAGE_LIMITS: Mapping[str, tuple[list[Json], list[Json], str]] = {
     "a second table in a container": (
         [container(table())],
         [table(), container(table())],
-        "no more than 1 table blocks allowed [json-pointer:/blocks/1/child_blocks/0]",
+        "only_one_table_allowed [json-pointer:/blocks/1/child_blocks/0]",
     ),
     "a block_id twice, once inside": (
         [container({"type": "divider", "block_id": "a"})],
@@ -845,6 +742,43 @@ def test_an_updated_text_has_a_limit_of_its_own() -> None:
     assert check_message({"text": "x" * 4000}, text_limit=4000) == ()
     (complaint,) = check_message({"text": "x" * 4001}, text_limit=4000)
     assert complaint.code == "msg_too_long"
+
+
+def test_a_text_is_a_string() -> None:
+    (complaint,) = check_message({"text": ["x"]})
+    assert (str(complaint), complaint.code) == (
+        "must provide a string [json-pointer:/text]",
+        "invalid_arguments",
+    )
+
+
+def test_the_blocks_of_attachments_count_towards_the_message() -> None:
+    both = {"blocks": [table()], "attachments": [{"blocks": [table()]}]}
+    (complaint,) = check_message(both)
+    assert (str(complaint), complaint.code) == (
+        "only_one_table_allowed [json-pointer:/attachments/0/blocks/0]",
+        "invalid_attachments",
+    )
+    divider = {"type": "divider", "block_id": "a"}
+    twice = {"blocks": [divider], "attachments": [{"blocks": [divider]}]}
+    assert said(check_message(twice)) == [
+        '`block_id` "a" already exists [json-pointer:/attachments/0/blocks/0/block_id]'
+    ]
+
+
+def test_a_home_tab_has_one_focus_too() -> None:
+    focused = [an_input(text_input(focus_on_load=True)) for _ in range(2)]
+    home = {"type": "home", "blocks": [container(focused[0]), focused[1]]}
+    assert said(check_view(home)) == [
+        "only one element can set focus_on_load [json-pointer:/view/blocks/1/element/focus_on_load]"
+    ]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_a_number_is_finite(value: float) -> None:
+    assert said(check_message({"blocks": [pie(1, value=value)]})) == [
+        "must provide a number [json-pointer:/blocks/0/chart/segments/0/value]"
+    ]
 
 
 def test_attachments_are_checked_where_they_are() -> None:
