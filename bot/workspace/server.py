@@ -16,7 +16,7 @@ from typing import IO, Any
 
 from aiohttp import web
 
-from bot.workspace import guard, recording, secrets_file, ui, web_api
+from bot.workspace import due, file_routes, guard, recording, secrets_file, ui, web_api
 from bot.workspace.delivery import Transport
 from bot.workspace.dispatch import Dispatch
 from bot.workspace.faults import Faults
@@ -135,6 +135,7 @@ async def start(
         if known.http is not None:
             workspace.in_background(known.http.verify())
     workspace.in_background(_checkpoints(state_dir, timing.checkpoint_every_s))
+    workspace.in_background(due.watch(workspace))
     return Running(workspace, runner, lock)
 
 
@@ -223,6 +224,7 @@ def _application(workspace: Workspace, port: int) -> web.Application:
             web.get("/link", functools.partial(_link, workspace)),
             web.route("*", "/api/{method}", functools.partial(web_api.call, workspace)),
             web.post("/response/{key}", functools.partial(recording.respond, workspace)),
+            *file_routes.routes(workspace),
             *ui.routes(workspace),
         ]
     )

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 
-from bot.workspace import interactions, posting, submissions, ui_control, ui_parts
+from bot.workspace import interactions, posting, submissions, ui_control, ui_files, ui_parts
 from bot.workspace.delivery import Delivery
 from bot.workspace.interactions import Click
 from bot.workspace.people import TEAM_ID, TEAM_NAME
@@ -24,6 +24,7 @@ def routes(workspace: Workspace) -> list[web.RouteDef]:
     """Every /ui route of this workspace."""
     gets: Mapping[str, Answer] = {
         "state": state,
+        "files": ui_files.files,
         "messages": messages,
         "thread": thread,
         "inspector": ui_control.inspector,
@@ -31,6 +32,7 @@ def routes(workspace: Workspace) -> list[web.RouteDef]:
     posts: Mapping[str, Answer] = {
         "message": write,
         "command": command,
+        "file": ui_files.upload,
         "action": action,
         "submit": submit,
         "close": close,
@@ -63,7 +65,7 @@ async def state(workspace: Workspace, request: web.Request) -> Json:
     """GET /ui/state"""
     me = ui_parts.person(workspace, request.query)
     store = workspace.store
-    channels = [c for c in store.channels() if posting.audience(c) in ("", me.id)]
+    channels = [c for c in store.channels() if posting.may_see(workspace, me, c)]
     apps = [installed.app for installed in workspace.apps]
     of_bot = {app.bot_user_id: app for app in apps}
     return {

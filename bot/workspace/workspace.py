@@ -11,6 +11,7 @@ from typing import Any
 
 from bot.workspace.ephemerals import Ephemerals
 from bot.workspace.faults import Faults
+from bot.workspace.files import Files
 from bot.workspace.grants import Grants
 from bot.workspace.hub import Hub
 from bot.workspace.installation import Installation
@@ -41,6 +42,7 @@ class Workspace:
     recorder: Recorder
     grants: Grants
     views: Views
+    files: Files
     faults: Faults
     ephemerals: Ephemerals = field(default_factory=Ephemerals)
     _background: set[asyncio.Task[Any]] = field(default_factory=set)
@@ -117,6 +119,7 @@ def build(
         recorder=recorder,
         grants=Grants(timing),
         views=Views(hub),
+        files=Files(store, timing, url),
         faults=faults,
     )
     workspace.furnish()
