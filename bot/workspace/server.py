@@ -16,7 +16,7 @@ from typing import IO, Any
 
 from aiohttp import web
 
-from bot.workspace import guard, responses, secrets_file, ui, web_api
+from bot.workspace import due, file_routes, guard, responses, secrets_file, ui, web_api
 from bot.workspace.installation import Installation
 from bot.workspace.installed_app import InstalledApp
 from bot.workspace.refusals import PortTaken, StateUnreadable
@@ -113,6 +113,7 @@ async def start(
         await web.SockSite(runner, listener).start()
         undo.pop_all()
     workspace.in_background(_checkpoints(state_dir, timing.checkpoint_every_s))
+    workspace.in_background(due.watch(workspace))
     return Running(workspace, runner, lock)
 
 
@@ -192,6 +193,7 @@ def _application(workspace: Workspace, port: int) -> web.Application:
             web.get("/link", functools.partial(_link, workspace)),
             web.route("*", "/api/{method}", functools.partial(web_api.call, workspace)),
             web.post("/response/{key}", functools.partial(responses.respond, workspace)),
+            *file_routes.routes(workspace),
             *ui.routes(workspace),
         ]
     )

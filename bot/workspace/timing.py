@@ -17,3 +17,7 @@ class Timing:
     response_url_life_s: float = 1800.0
     event_ping_s: float = 15.0
     checkpoint_every_s: float = 5.0
+    # From the end of an upload until the file is usable.
+    file_ready_s: float = 1.0
+    # How often to look whether something is due by the clock.
+    tick_s: float = 0.2

@@ -9,7 +9,7 @@ from dataclasses import asdict
 
 from aiohttp import web
 
-from bot.workspace import interactions, posting, submissions, ui_parts
+from bot.workspace import interactions, posting, submissions, ui_files, ui_parts
 from bot.workspace.delivery import Delivery
 from bot.workspace.interactions import Click
 from bot.workspace.people import TEAM_ID, TEAM_NAME
@@ -25,6 +25,7 @@ def routes(workspace: Workspace) -> list[web.RouteDef]:
     """Every /ui route of this workspace."""
     gets: Mapping[str, Answer] = {
         "state": state,
+        "files": ui_files.files,
         "messages": messages,
         "thread": thread,
         "seen": seen,
@@ -32,6 +33,7 @@ def routes(workspace: Workspace) -> list[web.RouteDef]:
     posts: Mapping[str, Answer] = {
         "message": write,
         "command": command,
+        "file": ui_files.upload,
         "action": action,
         "submit": submit,
         "close": close,
@@ -63,7 +65,7 @@ async def state(workspace: Workspace, request: web.Request) -> Json:
     """GET /ui/state"""
     me = ui_parts.person(workspace, request.query)
     store = workspace.store
-    channels = [c for c in store.channels() if posting.audience(c) in ("", me.id)]
+    channels = [c for c in store.channels() if posting.may_see(workspace, me, c)]
     apps = [installed.app for installed in workspace.apps]
     of_bot = {app.bot_user_id: app for app in apps}
     return {

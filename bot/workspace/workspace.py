@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bot.workspace.ephemerals import Ephemerals
+from bot.workspace.files import Files
 from bot.workspace.grants import Grants
 from bot.workspace.hub import Hub
 from bot.workspace.installation import Installation
@@ -51,6 +52,7 @@ class Workspace:
     hub: Hub
     grants: Grants
     views: Views
+    files: Files
     ephemerals: Ephemerals = field(default_factory=Ephemerals)
     seen: deque[SeenCall] = field(default_factory=lambda: deque(maxlen=SEEN_LIMIT))
     _background: set[asyncio.Task[Any]] = field(default_factory=set)
@@ -119,6 +121,7 @@ def build(url: str, apps: tuple[Installation, ...], timing: Timing, store: Store
         hub=hub,
         grants=Grants(timing),
         views=Views(hub),
+        files=Files(store, timing, url),
     )
     workspace.furnish()
     return workspace
