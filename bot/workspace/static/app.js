@@ -17,9 +17,9 @@ const SLACKBOT = 'USLACKBOT'; // always there, never "with" anybody
 /** What an empty channel says: what the apps here can do. */
 function Beginning({ channel, commands, empty }) {
   return html`<div class="beginning">
-    <h2>${channel.is_im ? channel.name : `# ${channel.name}`}</h2>
+    <h2>${!channel.is_im && html`<${ChannelSign} channel=${channel} /> `}${channel.name}</h2>
     <p>This is the very beginning of ${channel.is_im ? 'this conversation' : html`<b>#${channel.name}</b>`}.</p>
-    ${empty && commands.length > 0 && html`<p>Type <kbd>/</kbd> to see what the apps here can do:</p>
+    ${empty && !channel.is_archived && commands.length > 0 && html`<p>Type <kbd>/</kbd> to see what the apps here can do:</p>
       <ul class="offers">${commands.map(c => html`<li key=${c.command}>
         <code>${c.command}</code><span>${c.description}</span></li>`)}</ul>`}
   </div>`;

@@ -3,13 +3,16 @@ import { html, useState } from './ui.js';
 import { useStore } from './context.js';
 import { counted, span } from './inspector-rows.js';
 
-const DELIVERIES = [
-  ['*', 'Everything'], ['slash_commands', 'Slash commands'], ['interactive', 'Interactions'], ['events_api', 'Events'],
-];
+const DELIVERIES = {
+  '*': { title: 'Everything', subject: ['delivery', 'deliveries'] },
+  slash_commands: { title: 'Slash commands', subject: ['slash command', 'slash commands'] },
+  interactive: { title: 'Interactions', subject: ['interaction', 'interactions'] },
+  events_api: { title: 'Events', subject: ['event', 'events'] },
+};
 const method = { on: 'method' };
 const delivery = { on: 'delivery' };
 
-/** What can go wrong. `happens` is the middle of a sentence: "{which} {happens}". */
+/** What can go wrong; `happens` and `meets` are parts of sentenceOf. */
 const FAULTS = [
   { group: 'Calls', kinds: {
     ratelimited: { title: 'Too many calls', ...method, seconds: ['Retry-After', 5], happens: s => `answers 429 with Retry-After ${s} s`,
@@ -30,30 +33,32 @@ const FAULTS = [
       why: 'The same payload comes again, as Slack sends it when an acknowledgement was lost. An app should act once.' },
   } },
   { group: 'Sockets', kinds: {
-    close_sockets: { title: 'Socket closed under way', happens: () => 'finds its socket closed', which: 'delivery',
+    close_sockets: { title: 'Socket closed under way', ...delivery, happens: () => 'finds its socket closed',
       why: 'Instead of delivering, the workspace closes the socket. Another socket gets the payload; without one it fails.' },
   } },
   { group: 'Files', kinds: {
-    slow_file: { title: 'Slow files', seconds: ['Seconds', 10], happens: s => `can be used after ${s} s`, which: 'upload',
+    slow_file: { title: 'Slow files', seconds: ['Seconds', 10], happens: s => `can be used after ${s} s`, meets: ['file', 'files'],
       why: 'An uploaded file is not ready at once: a message that shows it before that is refused.' },
   } },
 ];
 const KINDS = Object.assign({}, ...FAULTS.map(({ kinds }) => kinds));
 
-function subjectOf(fault) {
-  const kind = KINDS[fault.kind];
-  if (kind?.which) return kind.which;
-  if (!fault.on || fault.on === '*') return kind?.on === 'delivery' ? 'delivery' : 'call';
-  const known = DELIVERIES.find(([value]) => value === fault.on);
-  return known ? known[1].replace(/s$/, '').toLowerCase() : `call of ${fault.on}`;
+/** [one, many] of what a fault meets. */
+function subjectOf({ kind, on }) {
+  const about = KINDS[kind];
+  if (about?.meets) return about.meets;
+  if (on && on !== '*') return DELIVERIES[on]?.subject ?? [`call of ${on}`, `calls of ${on}`];
+  return about?.on === 'delivery' ? ['delivery', 'deliveries'] : ['call', 'calls'];
 }
 
-/** "The next 3 calls of chat.postMessage answer…", in one sentence without its full stop. */
+/** "Each of the next 3 calls of chat.update answers…": one sentence without its full stop; `nameOf(app id)`. */
 export function sentenceOf(fault, nameOf) {
   const happens = KINDS[fault.kind]?.happens(fault.seconds) ?? `meets ${fault.kind}`;
-  const times = fault.times === null ? 'Every' : fault.times === 1 ? 'The next' : `Each of the next ${fault.times}:`;
-  const whose = fault.app ? ` of ${nameOf(fault.app)}` : '';
-  return `${times} ${subjectOf(fault)}${whose} ${happens}`;
+  const [one, many] = subjectOf(fault);
+  const which = fault.times === null ? `Every ${one}` : fault.times === 1 ? `The next ${one}`
+    : `Each of the next ${fault.times} ${many}`;
+  const whose = fault.app ? ` ${KINDS[fault.kind]?.on === 'delivery' ? 'to' : 'from'} ${nameOf(fault.app)}` : '';
+  return `${which}${whose} ${happens}`;
 }
 
 function AppChoice({ id, apps }) {
@@ -87,8 +92,8 @@ function FaultForm({ kind, apps, nameOf, change }) {
         ${about.on === 'method' && html`<label for=${id('on')}>Method</label>
           <input class="text" id=${id('on')} name="on" list="methods" placeholder="every method" autocomplete="off" spellcheck=${false} />`}
         ${about.on === 'delivery' && html`<label for=${id('on')}>What</label>
-          <select class="select" id=${id('on')} name="on">${DELIVERIES.map(([value, label]) =>
-            html`<option value=${value}>${label}</option>`)}</select>`}
+          <select class="select" id=${id('on')} name="on">${Object.entries(DELIVERIES).map(([value, { title }]) =>
+            html`<option value=${value}>${title}</option>`)}</select>`}
         <${AppChoice} id=${id('app')} apps=${apps} />
         ${about.seconds && html`<label for=${id('seconds')}>${about.seconds[0]}</label>
           <input class="text" id=${id('seconds')} name="seconds" type="number" min="0" max="3600" step="any" required

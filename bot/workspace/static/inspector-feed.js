@@ -50,7 +50,7 @@ export function useFeed(store, seen, online) {
     isWhole.current = false;
     all.current = merged(all.current, answer.entries, whole);
     setCleared(n => (n > lastOf(all.current) ? 0 : n));
-    setKnown({ ...answer, entries: all.current, isRead: true });
+    setKnown(now => ({ ...now, ...answer, entries: all.current, isRead: true }));
   }), [store]);
 
   useEffect(() => pace.stop, [pace]);
