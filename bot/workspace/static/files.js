@@ -25,7 +25,7 @@ export const local = url => {
   return pathname + search;
 };
 
-export const isReady = file => Boolean(file.mimetype);
+export const isReady = file => Boolean(file.mimetype) || file.mode === 'tombstone';
 
 /** The file with this id: undefined until it is known, null if there is none; read again until it is ready. */
 export function useFile(id, known) {
@@ -81,6 +81,7 @@ function ImageFile({ file }) {
 /** A file of a message. */
 export function SharedFile({ file: known }) {
   const file = useFile(known.id, known) ?? known;
+  if (file.mode === 'tombstone') return html`<div class="note">This file was deleted.</div>`;
   if (!isReady(file)) return html`<${Processing} name=${file.title || file.name} />`;
   return file.mimetype.startsWith('image/') ? html`<${ImageFile} file=${file} />` : html`<${FileCard} file=${file} />`;
 }
