@@ -56,6 +56,14 @@ class Channel:
     creator: str = ""
     topic: str = ""
     purpose: str = ""
+    is_mpim: bool = False
+
+    @property
+    def kind(self) -> str:
+        """channel (public), group (private), im or mpim, as events and scopes have it."""
+        if self.is_im:
+            return "im"
+        return "mpim" if self.is_mpim else "group" if self.is_private else "channel"
 
     @property
     def is_im(self) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 
 from bot.workspace.ephemerals import Ephemerals
 from bot.workspace.faults import Faults
+from bot.workspace.files import Files
 from bot.workspace.grants import Grants
 from bot.workspace.hub import Hub
 from bot.workspace.installation import Installation
@@ -41,8 +42,9 @@ class Workspace:
     recorder: Recorder
     grants: Grants
     views: Views
+    files: Files
+    faults: Faults
     ephemerals: Ephemerals = field(default_factory=Ephemerals)
-    faults: Faults = field(default_factory=Faults)
     _background: set[asyncio.Task[Any]] = field(default_factory=set)
 
     def in_background(self, work: Coroutine[Any, Any, Any]) -> None:
@@ -105,6 +107,7 @@ def build(
     store: Store,
     recorder: Recorder,
     hub: Hub,
+    faults: Faults,
 ) -> Workspace:
     """A furnished workspace on this store, nobody connected yet."""
     workspace = Workspace(
@@ -116,6 +119,8 @@ def build(
         recorder=recorder,
         grants=Grants(timing),
         views=Views(hub),
+        files=Files(store, timing, url),
+        faults=faults,
     )
     workspace.furnish()
     return workspace

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 Json = dict[str, Any]
@@ -35,6 +36,22 @@ def select(**fields: Any) -> Json:
     return {"type": "static_select", "options": options(2), **fields}
 
 
+def multi_select(**fields: Any) -> Json:
+    return {"type": "multi_static_select", "options": options(2), **fields}
+
+
+def group(count: int = 1, label: str = "x") -> Json:
+    return {"label": plain(label), "options": options(count)}
+
+
+def grouped(groups: list[Json]) -> Json:
+    return {"type": "static_select", "option_groups": groups}
+
+
+def dispatch(word: str) -> Json:
+    return {"trigger_actions_on": [word]}
+
+
 def text_input(**fields: Any) -> Json:
     return {"type": "plain_text_input", **fields}
 
@@ -56,6 +73,15 @@ def cell(text: str = "x") -> Json:
     return {"type": "raw_text", "text": text}
 
 
+def raw_number() -> Json:
+    return {"type": "raw_number", "value": 1, "text": "1"}
+
+
+def rich() -> Json:
+    inline = [{"type": "text", "text": "x"}]
+    return {"type": "rich_text", "elements": [{"type": "rich_text_section", "elements": inline}]}
+
+
 def table(rows: int = 1, columns: int = 1, text: str = "x") -> Json:
     return {"type": "table", "rows": [[cell(text)] * columns for _ in range(rows)]}
 
@@ -64,18 +90,37 @@ def data_table(rows: int = 2, columns: int = 1, text: str = "x", **fields: Any) 
     return {**table(rows, columns, text), "type": "data_table", "caption": "c", **fields}
 
 
-def chart(series: int = 1, points: int = 1, label: str = "", **fields: Any) -> Json:
+def chart(
+    series: int = 1,
+    points: int = 1,
+    label: str = "",
+    *,
+    kind: str = "line",
+    value: float | None = 1,
+    names: Sequence[str] = (),
+    categories: Sequence[str] | None = None,
+    point: Json | None = None,
+    title: str = "t",
+    **axis: Any,
+) -> Json:
+    """A chart; the names replace the series', the categories those of the points, and `point` is
+    added to each.
+    """
     labels = [label or f"c{n}" for n in range(points)]
-    data = [{"label": name, "value": n} for n, name in enumerate(labels)]
+    data = [{"label": name, "value": value, **(point or {})} for name in labels]
     return {
         "type": "data_visualization",
-        "title": "t",
+        "title": title,
         "chart": {
-            "type": "line",
-            "series": [{"name": f"s{n}", "data": data} for n in range(series)],
-            "axis_config": {"categories": labels},
+            "type": kind,
+            "series": [
+                {"name": name, "data": data} for name in names or [f"s{n}" for n in range(series)]
+            ],
+            "axis_config": {
+                "categories": labels if categories is None else list(categories),
+                **axis,
+            },
         },
-        **fields,
     }
 
 
@@ -135,3 +180,7 @@ def modal(*blocks: Json, **fields: Any) -> Json:
         "blocks": list(blocks) or [section()],
         **fields,
     }
+
+
+def home(*blocks: Json) -> Json:
+    return {"type": "home", "blocks": list(blocks)}

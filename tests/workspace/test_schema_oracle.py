@@ -14,9 +14,9 @@ from bot.workspace.element_rules import CONFIRM, LINK_OPTION, RICH_OPTION
 from bot.workspace.rules import Array, Number, Object, Rule, String, Tagged
 from bot.workspace.surface_rules import BLOCKS, VIEWS
 from tests.workspace.generate import broken_payloads, good_payloads
+from tests.workspace.limits import MESSAGE_LIMITS, VIEW_LIMITS
 from tests.workspace.oracle import SCHEMA, SCHEMA_FOLDER, complaints_about, schema_accepts
 from tests.workspace.shapes import facts_of_rules, facts_of_schema, forms, kind_of
-from tests.workspace.test_validate import MESSAGE_LIMITS, VIEW_LIMITS
 
 PAYLOADS = Path(__file__).parent.parent / "browser" / "payloads"
 

@@ -15,9 +15,9 @@ const EMPTY = {
 const readKey = (user, channel) => `read:${user}:${channel}`;
 const newest = list => list?.at(-1)?.ts ?? '0';
 
-function makeDirectory({ me, people, channels }) {
+function makeDirectory({ me, people, channels, apps }) {
   const byId = new Map([...people, ...channels].map(item => [item.id, item]));
-  return { me: me.id, people, channels, person: id => byId.get(id), channel: id => byId.get(id) };
+  return { me: me.id, people, channels, apps, person: id => byId.get(id), channel: id => byId.get(id) };
 }
 
 export function createStore() {
@@ -260,6 +260,12 @@ export function createStore() {
       const answer = await send('/ui/action', { ...where, action, state: { values } });
       return Boolean(answer?.delivered);
     },
+    /** Runs a shortcut, of a message if `place` names one; false when the app did not answer. */
+    async shortcut({ app, callback_id }, place) {
+      const answer = await send('/ui/shortcut', { app, callback_id, ...place });
+      return Boolean(answer?.delivered);
+    },
+    react: (where, name, on) => send('/ui/react', { ...where, name, on }),
     /** Asks an app for the options of a menu: {delivered, options | option_groups | error}. */
     async suggest(where, question) {
       try {
