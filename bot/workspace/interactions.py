@@ -60,6 +60,8 @@ def write(
     """Posts what a person wrote, perhaps with files, and sends the apps the events that they have
     asked for.
     """
+    if channel.is_archived:
+        raise UiRefused(f"#{channel.name} is archived: nobody can write there any more.")
     message: Message = {
         "type": "message",
         "user": person.id,
@@ -109,12 +111,12 @@ def _send_events_to(
     workspace: Workspace, installed: Installation, channel: Channel, message: Message
 ) -> None:
     app = installed.app
-    kind = "im" if channel.is_im else "channel"
+    kind = channel.kind
     inner = {**message, "channel": channel.id, "event_ts": message["ts"], "channel_type": kind}
     if "files" in message:
         inner["subtype"] = "file_share"
     wanted = []
-    if ("message.im" if channel.is_im else "message.channels") in app.events:
+    if (f"message.{kind}" if kind in ("im", "mpim") else f"message.{kind}s") in app.events:
         wanted.append(inner)
     if "app_mention" in app.events and f"<@{app.bot_user_id}>" in message["text"]:
         wanted.append({**inner, "type": "app_mention"})

@@ -12,19 +12,11 @@ from typing import Any
 
 from aiohttp import web
 
-from bot.workspace import api_chat, api_conversations, api_files, api_people, api_views
 from bot.workspace.api_parts import Call, Json, Method, require_scope
 from bot.workspace.installation import Installation
+from bot.workspace.methods import METHODS
 from bot.workspace.refusals import SlackError
 from bot.workspace.workspace import Workspace
-
-METHODS: Mapping[str, Method] = {
-    **api_people.METHODS,
-    **api_chat.METHODS,
-    **api_views.METHODS,
-    **api_files.METHODS,
-    **api_conversations.METHODS,
-}
 
 
 async def call(workspace: Workspace, request: web.Request) -> web.Response:

@@ -19,6 +19,7 @@ from bot.workspace.installed_app import InstalledApp
 from bot.workspace.people import (
     BOT_CHANNEL,
     CHANNELS,
+    GUEST_CHANNEL,
     PEOPLE,
     Channel,
     Person,
@@ -89,12 +90,13 @@ class Workspace:
         """
         bots = [bot_person(installed.app) for installed in self.apps]
         known = {person.id for person in self.store.people()}
-        everyone = [p.id for p in PEOPLE if not p.is_bot]
+        people = [p for p in PEOPLE if not p.is_bot]
         for person in (*PEOPLE, *bots):
             self.store.put_person(person)
         for channel_id, name in CHANNELS:
-            channel = Channel(channel_id, name, int(self.timing.now()), creator=everyone[0])
-            self.store.add_channel(channel, everyone)
+            channel = Channel(channel_id, name, int(self.timing.now()), creator=people[0].id)
+            members = [p.id for p in people if not p.is_guest or channel_id == GUEST_CHANNEL]
+            self.store.add_channel(channel, members)
         for bot in bots:
             if bot.id not in known:
                 self.store.add_member(BOT_CHANNEL, bot.id)
