@@ -5,9 +5,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
+from slack_bolt.adapter.socket_mode import SocketModeHandler as Builtin
 
 from bot.workspace.person import Person, filled
 from tests.harness import RunningWorkspace
@@ -17,12 +19,22 @@ from tests.workspace.conformance_app import (
     Bot,
     Got,
     Json,
+    Ledger,
     Plan,
     error,
     refusal,
 )
 from tests.workspace.conftest import MANIFEST, SCOPES
-from tests.workspace.connections import WAYS, Behind, Connected, Place
+from tests.workspace.connections import (
+    WAYS,
+    Behind,
+    Connected,
+    Place,
+    bolt_app,
+    new_server,
+    over_http,
+    serving,
+)
 
 TUNING = "C0TUNING"
 EVENTS = ["app_mention", "message.channels", "message.im"]
@@ -538,3 +550,32 @@ def test_a_direct_message_is_an_event(at: Bench) -> None:
     at.ada.message(at.word, channel=direct)
     event = at.got("message", about=at.word).body["event"]
     assert (event["channel"], event["channel_type"]) == (direct, "im")
+
+
+# --- transports -----------------------------------------------------------------------------------
+
+
+def test_one_app_object_runs_over_either_transport(tmp_path: Path, behind: Behind) -> None:
+    ledger = Ledger()
+    with new_server() as server:
+        manifest = over_http(CONFORMANCE, server.server_port)
+        first = RunningWorkspace(tmp_path, manifest)
+        app = bolt_app(first, ledger)
+        ledger.plan("command", Plan({"text": "over HTTP"}))
+        with serving(server, app):
+            assert first.command(COMMAND)["response"] == "over HTTP"
+        first.stop()
+    # The folder keeps the tokens, and the app the address.
+    second = RunningWorkspace(tmp_path, CONFORMANCE, port=int(first.url.rpartition(":")[2]))
+    handler = Builtin(app, second.app_token)
+    handler.connect()
+    ledger.plan("command", Plan({"text": "over a socket"}))
+    assert second.command(COMMAND)["response"] == {"text": "over a socket"}
+    bodies = [ledger.queue("command").get(timeout=WAIT_S).body for _ in range(2)]
+    assert set(bodies[0]) == set(bodies[1])
+
+    def end() -> None:
+        handler.close()
+        second.stop()
+
+    behind(end)
