@@ -27,6 +27,7 @@ def routes(workspace: Workspace) -> list[web.RouteDef]:
         "messages": messages,
         "thread": thread,
         "inspector": ui_control.inspector,
+        "control": ui_control.read,
     }
     posts: Mapping[str, Answer] = {
         "message": write,
@@ -34,6 +35,7 @@ def routes(workspace: Workspace) -> list[web.RouteDef]:
         "action": action,
         "submit": submit,
         "close": close,
+        "control": ui_control.change,
     }
     return [
         *(web.get(f"/ui/{name}", _answering(workspace, do)) for name, do in gets.items()),
