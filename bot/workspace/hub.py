@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 QUEUE_LIMIT = 1000
@@ -69,11 +69,19 @@ class Hub:
         """The page is gone."""
         self._open.discard(subscription)
 
-    def tell(self, event: str, data: Mapping[str, Any], *, only: str = "") -> None:
-        """Sends an event to every page, or to those of one person."""
+    def tell(
+        self,
+        event: str,
+        data: Mapping[str, Any],
+        *,
+        only: str = "",
+        among: Container[str] | None = None,
+    ) -> None:
+        """Sends an event to every page, or to those of one person, or of some people."""
         lines = _lines(event, data)
         for subscription in self._open:
-            if not only or subscription.person == only:
+            is_one = not only or subscription.person == only
+            if is_one and (among is None or subscription.person in among):
                 subscription.put(lines)
 
     def seen(self, n: int) -> None:

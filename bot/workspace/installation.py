@@ -7,37 +7,36 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.workspace.delivery import Delivery, Transport
+from bot.workspace.dispatch import Dispatch
+from bot.workspace.http_delivery import HttpTransport
 from bot.workspace.installed_app import InstalledApp
-from bot.workspace.recorder import Recorder
 from bot.workspace.secrets_file import Tokens
 from bot.workspace.socket_mode import Sockets
 
 
 @dataclass(frozen=True)
 class Installation:
-    """An app in this workspace."""
+    """An app in this workspace: over Socket Mode it has `sockets`, over HTTP `http`."""
 
     app: InstalledApp
     tokens: Tokens
-    sockets: Sockets
-    recorder: Recorder
+    dispatch: Dispatch
 
     @property
     def transport(self) -> Transport:
         """The way that its payloads go."""
-        return self.sockets
+        return self.dispatch.transport
+
+    @property
+    def sockets(self) -> Sockets | None:
+        """Its links, if it is in Socket Mode."""
+        return self.transport if isinstance(self.transport, Sockets) else None
+
+    @property
+    def http(self) -> HttpTransport | None:
+        """Its request URLs, if it is not."""
+        return self.transport if isinstance(self.transport, HttpTransport) else None
 
     async def deliver(self, kind: str, payload: Mapping[str, Any]) -> Delivery:
-        """Sends it a payload and waits for the acknowledgement."""
-        name = f"{kind} {_detail(kind, payload)}"
-        entry = self.recorder.begin("envelope", name, payload, app=self.app.app_id)
-        delivery = await self.transport.deliver(kind, payload)
-        self.recorder.end(entry, error=delivery.error, answer=delivery.reply)
-        return delivery
-
-
-def _detail(kind: str, payload: Mapping[str, Any]) -> str:
-    """What a payload is about: the command, the type of the interaction or of the event."""
-    if kind == "slash_commands":
-        return str(payload["command"])
-    return str(payload["event"]["type"] if kind == "events_api" else payload["type"])
+        """Sends it a payload and waits for the acknowledgement; of an event, for the last retry."""
+        return await self.dispatch.deliver(kind, payload)

@@ -6,12 +6,12 @@ Slack's own words when it fails.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from bot.workspace import payloads, posting
-from bot.workspace.delivery import Delivery
+from bot.workspace.delivery import INVALID_COMMAND_RESPONSE, Delivery
 from bot.workspace.elements import STATE_KEYS, entered, entry_for, find_element, offered
 from bot.workspace.installation import Installation
 from bot.workspace.payloads import Act
@@ -21,7 +21,6 @@ from bot.workspace.store import Message
 from bot.workspace.validate import check_message
 from bot.workspace.workspace import Workspace
 
-INVALID_COMMAND_RESPONSE = "invalid_command_response"
 _MARKUP = re.compile(r"<(?:[@#!][^<>]+|(?:https?|mailto):[^<>]+)>")
 _NAME = re.compile(r"(?<![\w@])@([a-z0-9][a-z0-9._-]*)", re.IGNORECASE)
 
@@ -50,9 +49,19 @@ def response_url(workspace: Workspace, key: str) -> str:
 
 
 def write(
-    workspace: Workspace, person: Person, channel: Channel, text: str, thread_ts: str
+    workspace: Workspace,
+    person: Person,
+    channel: Channel,
+    text: str,
+    thread_ts: str,
+    *,
+    files: Sequence[Mapping[str, Any]] = (),
 ) -> Message:
-    """Posts what a person wrote, and sends the app the events that it has asked for."""
+    """Posts what a person wrote, perhaps with files, and sends the apps the events that they have
+    asked for.
+    """
+    if channel.is_archived:
+        raise UiRefused(f"#{channel.name} is archived: nobody can write there any more.")
     message: Message = {
         "type": "message",
         "user": person.id,
@@ -64,6 +73,8 @@ def write(
         if root is None or root.get("thread_ts", thread_ts) != thread_ts:
             raise UiRefused("There is no such thread here.", status=404)
         message |= {"thread_ts": thread_ts, "parent_user_id": root["user"]}
+    if files:
+        message |= {"files": list(files), "upload": True, "display_as_bot": False}
     posted = posting.post(workspace, channel, message)
     _send_events(workspace, channel, posted)
     return posted
@@ -100,10 +111,12 @@ def _send_events_to(
     workspace: Workspace, installed: Installation, channel: Channel, message: Message
 ) -> None:
     app = installed.app
-    kind = "im" if channel.is_im else "channel"
+    kind = channel.kind
     inner = {**message, "channel": channel.id, "event_ts": message["ts"], "channel_type": kind}
+    if "files" in message:
+        inner["subtype"] = "file_share"
     wanted = []
-    if ("message.im" if channel.is_im else "message.channels") in app.events:
+    if (f"message.{kind}" if kind in ("im", "mpim") else f"message.{kind}s") in app.events:
         wanted.append(inner)
     if "app_mention" in app.events and f"<@{app.bot_user_id}>" in message["text"]:
         wanted.append({**inner, "type": "app_mention"})

@@ -16,7 +16,11 @@ from typing import IO, Any
 
 from aiohttp import web
 
-from bot.workspace import guard, recording, secrets_file, ui, web_api
+from bot.workspace import due, file_routes, guard, recording, secrets_file, ui, web_api
+from bot.workspace.delivery import Transport
+from bot.workspace.dispatch import Dispatch
+from bot.workspace.faults import Faults
+from bot.workspace.http_delivery import HttpTransport
 from bot.workspace.hub import Hub
 from bot.workspace.installation import Installation
 from bot.workspace.installed_app import InstalledApp
@@ -53,6 +57,16 @@ class Running:
     def tokens(self) -> Tokens:
         """What the first app needs to talk to it."""
         return self._workspace.apps[0].tokens
+
+    @property
+    def faults(self) -> Faults:
+        """What shall go wrong."""
+        return self._workspace.faults
+
+    @property
+    def apps(self) -> tuple[Installation, ...]:
+        """The installed apps."""
+        return self._workspace.apps
 
     @property
     def announcement(self) -> dict[str, Any]:
@@ -92,7 +106,8 @@ async def start(
     free one).
 
     Raises:
-        PortTaken, StateTaken, StateUnreadable: with a sentence for whoever started it.
+        PortTaken, StateTaken, StateUnreadable, ManifestRefused: with a sentence for whoever
+            started it.
     """
     timing = timing or Timing()
     with ExitStack() as undo:
@@ -100,18 +115,13 @@ async def start(
         lock = undo.enter_context(lock_folder(state_dir))
         store = undo.enter_context(closing(Store(state_dir)))
         taken = listener.getsockname()[1]
-        hub = Hub()
+        hub, faults = Hub(), Faults()
         recorder = Recorder(timing.now, hub.seen)
         apps = tuple(
-            Installation(
-                app=app,
-                tokens=_tokens(state_dir, app.app_id if index else ""),
-                sockets=Sockets(app.app_id, timing, recorder),
-                recorder=recorder,
-            )
+            _install(app, _tokens(state_dir, app.app_id if index else ""), timing, recorder, faults)
             for index, app in enumerate(InstalledApp.all_of(manifests))
         )
-        workspace = build(f"http://{HOST}:{taken}", apps, timing, store, recorder, hub)
+        workspace = build(f"http://{HOST}:{taken}", apps, timing, store, recorder, hub, faults)
         runner = web.AppRunner(
             _application(workspace, taken),
             access_log=None,
@@ -121,7 +131,11 @@ async def start(
         await runner.setup()
         await web.SockSite(runner, listener).start()
         undo.pop_all()
+    for known in apps:
+        if known.http is not None:
+            workspace.in_background(known.http.verify())
     workspace.in_background(_checkpoints(state_dir, timing.checkpoint_every_s))
+    workspace.in_background(due.watch(workspace))
     return Running(workspace, runner, lock)
 
 
@@ -170,6 +184,15 @@ def _listen(port: int) -> socket.socket:
     return listener
 
 
+def _install(
+    app: InstalledApp, tokens: Tokens, timing: Timing, recorder: Recorder, faults: Faults
+) -> Installation:
+    transport: Transport = Sockets(app.app_id, timing, recorder)
+    if app.request_urls is not None:
+        transport = HttpTransport(app.request_urls, tokens.signing_secret, timing)
+    return Installation(app, tokens, Dispatch(app.app_id, transport, timing, recorder, faults))
+
+
 def _tokens(state_dir: Path, app_id: str) -> Tokens:
     try:
         return secrets_file.read_or_make(state_dir, app_id)
@@ -201,6 +224,7 @@ def _application(workspace: Workspace, port: int) -> web.Application:
             web.get("/link", functools.partial(_link, workspace)),
             web.route("*", "/api/{method}", functools.partial(web_api.call, workspace)),
             web.post("/response/{key}", functools.partial(recording.respond, workspace)),
+            *file_routes.routes(workspace),
             *ui.routes(workspace),
         ]
     )
@@ -209,8 +233,8 @@ def _application(workspace: Workspace, port: int) -> web.Application:
 
 async def _link(workspace: Workspace, request: web.Request) -> web.StreamResponse:
     installed = workspace.installation(request.query.get("app_id", ""))
-    if installed is None:
-        return web.Response(status=403, text="No app with this app_id is installed.")
+    if installed is None or installed.sockets is None:
+        return web.Response(status=403, text="No app with this app_id is in Socket Mode.")
     return await installed.sockets.link(request)
 
 

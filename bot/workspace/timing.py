@@ -84,6 +84,19 @@ class Timing:
     event_ping_s: float = 15.0
     checkpoint_every_s: float = 5.0
     has_rate_limits: bool = True
+    # From the end of an upload until the file is usable.
+    file_ready_s: float = 1.0
+    # How often to look whether something is due by the clock.
+    tick_s: float = 0.2
+    # How long after a failed delivery an event is sent again.
+    event_retries_after_s: tuple[float, ...] = (0.0, 60.0, 300.0)
+    # Socket Mode: how long a ticket is good, how long a link lives (with debug_reconnects=true in
+    # its URL: the shorter), how long before its end it is warned, how often it is pinged.
+    ticket_life_s: float = 30.0
+    link_life_s: float = 18060.0
+    debug_link_life_s: float = 360.0
+    link_warning_s: float = 10.0
+    link_ping_s: float = 30.0
 
     def now(self) -> float:
         """Seconds since the epoch."""

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 
-from bot.workspace import interactions, posting, submissions, ui_control, ui_parts
+from bot.workspace import interactions, posting, submissions, ui_control, ui_files, ui_parts
 from bot.workspace.delivery import Delivery
 from bot.workspace.interactions import Click
 from bot.workspace.people import TEAM_ID, TEAM_NAME
@@ -24,6 +24,7 @@ def routes(workspace: Workspace) -> list[web.RouteDef]:
     """Every /ui route of this workspace."""
     gets: Mapping[str, Answer] = {
         "state": state,
+        "files": ui_files.files,
         "messages": messages,
         "thread": thread,
         "inspector": ui_control.inspector,
@@ -32,10 +33,12 @@ def routes(workspace: Workspace) -> list[web.RouteDef]:
     posts: Mapping[str, Answer] = {
         "message": write,
         "command": command,
+        "file": ui_files.upload,
         "action": action,
         "submit": submit,
         "close": close,
         "control": ui_control.change,
+        "verify": verify,
     }
     return [
         *(web.get(f"/ui/{name}", _answering(workspace, do)) for name, do in gets.items()),
@@ -64,7 +67,7 @@ async def state(workspace: Workspace, request: web.Request) -> Json:
     """GET /ui/state"""
     me = ui_parts.person(workspace, request.query)
     store = workspace.store
-    channels = [c for c in store.channels() if posting.audience(c) in ("", me.id)]
+    channels = [c for c in store.channels() if posting.may_see(workspace, me, c)]
     apps = [installed.app for installed in workspace.apps]
     of_bot = {app.bot_user_id: app for app in apps}
     return {
@@ -104,7 +107,7 @@ async def state(workspace: Workspace, request: web.Request) -> Json:
                 "has_home": installed.app.has_home,
                 "has_messages_tab": installed.app.has_messages_tab,
                 "is_connected": installed.transport.is_connected,
-                "transport": "socket",
+                "transport": installed.transport.name,
                 "shortcuts": [vars(shortcut) for shortcut in installed.app.shortcuts],
             }
             for installed in workspace.apps
@@ -264,3 +267,13 @@ async def close(workspace: Workspace, request: web.Request) -> Json:
     person = ui_parts.person(workspace, body)
     submissions.close(workspace, person, ui_parts.text(body, "view_id"))
     return {"views": workspace.views.stack(person.id)}
+
+
+async def verify(workspace: Workspace, request: web.Request) -> Json:
+    """POST /ui/verify: asks an app's events URL for the challenge (url_verification)."""
+    body = await ui_parts.body(request)
+    installed = workspace.installation(ui_parts.text(body, "app"))
+    if installed is None or installed.http is None:
+        raise UiRefused(f"No app {body['app']!r} takes events over HTTP.", status=404)
+    error = await installed.http.verify()
+    return {"verified": False, "error": error} if error else {"verified": True}

@@ -57,8 +57,8 @@ async def inspector(workspace: Workspace, request: web.Request) -> Json:
             {
                 "id": installed.app.app_id,
                 "name": installed.app.name,
-                "transport": "socket",
-                "connections": installed.sockets.connections,
+                "transport": installed.transport.name,
+                "connections": installed.transport.connections,
             }
             for installed in workspace.apps
         ],

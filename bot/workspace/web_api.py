@@ -14,20 +14,13 @@ from typing import Any
 
 from aiohttp import web
 
-from bot.workspace import api_chat, api_conversations, api_people, api_views
 from bot.workspace.api_parts import Call, Json, Method, require_scope
 from bot.workspace.installation import Installation
 from bot.workspace.limits import POST
+from bot.workspace.methods import METHODS
 from bot.workspace.recorder import Entry
 from bot.workspace.refusals import SlackError
 from bot.workspace.workspace import Workspace
-
-METHODS: Mapping[str, Method] = {
-    **api_people.METHODS,
-    **api_chat.METHODS,
-    **api_views.METHODS,
-    **api_conversations.METHODS,
-}
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 from bot.workspace.ephemerals import Ephemerals
 from bot.workspace.faults import Faults
+from bot.workspace.files import Files
 from bot.workspace.grants import Grants
 from bot.workspace.hub import Hub
 from bot.workspace.installation import Installation
@@ -19,6 +20,7 @@ from bot.workspace.limits import Limits
 from bot.workspace.people import (
     BOT_CHANNEL,
     CHANNELS,
+    GUEST_CHANNEL,
     PEOPLE,
     Channel,
     Person,
@@ -43,8 +45,9 @@ class Workspace:
     limits: Limits
     grants: Grants
     views: Views
+    files: Files
+    faults: Faults
     ephemerals: Ephemerals = field(default_factory=Ephemerals)
-    faults: Faults = field(default_factory=Faults)
     _background: set[asyncio.Task[Any]] = field(default_factory=set)
 
     def in_background(self, work: Coroutine[Any, Any, Any]) -> None:
@@ -94,12 +97,13 @@ class Workspace:
         """
         bots = [bot_person(installed.app) for installed in self.apps]
         known = {person.id for person in self.store.people()}
-        everyone = [p.id for p in PEOPLE if not p.is_bot]
+        people = [p for p in PEOPLE if not p.is_bot]
         for person in (*PEOPLE, *bots):
             self.store.put_person(person)
         for channel_id, name in CHANNELS:
-            channel = Channel(channel_id, name, int(self.timing.now()), creator=everyone[0])
-            self.store.add_channel(channel, everyone)
+            channel = Channel(channel_id, name, int(self.timing.now()), creator=people[0].id)
+            members = [p.id for p in people if not p.is_guest or channel_id == GUEST_CHANNEL]
+            self.store.add_channel(channel, members)
         for bot in bots:
             if bot.id not in known:
                 self.store.add_member(BOT_CHANNEL, bot.id)
@@ -112,6 +116,7 @@ def build(
     store: Store,
     recorder: Recorder,
     hub: Hub,
+    faults: Faults,
 ) -> Workspace:
     """A furnished workspace on this store, nobody connected yet."""
     workspace = Workspace(
@@ -124,6 +129,8 @@ def build(
         limits=Limits(timing.now, is_on=timing.has_rate_limits),
         grants=Grants(timing),
         views=Views(hub),
+        files=Files(store, timing, url),
+        faults=faults,
     )
     workspace.furnish()
     return workspace
