@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from bot.workspace import events
 from bot.workspace.elements import with_ids
 from bot.workspace.installed_app import InstalledApp
 from bot.workspace.people import SLACKBOT, TEAM_ID, Channel
@@ -76,12 +77,13 @@ def audience(channel: Channel) -> str:
 
 
 def post(workspace: Workspace, channel: Channel, message: Message) -> Message:
-    """Gives the message its ts, keeps and tells it."""
+    """Gives the message its ts, keeps it, tells pages and apps."""
     ts = workspace.store.next_ts(channel.id, workspace.timing.now())
     posted = {**message, "ts": ts}
     workspace.store.add(channel.id, posted)
     _tell(workspace, "message", channel, message=posted)
     _tell_root(workspace, channel, posted)
+    events.message_posted(workspace, channel, posted)
     return posted
 
 

@@ -1,5 +1,5 @@
-"""What the workspace remembers over a restart: people, channels, members, messages, in one
-SQLite file.
+"""What the workspace remembers over a restart: people, channels, members, Home views, messages,
+in one SQLite file.
 
 The store belongs to one thread. It writes in WAL mode without waiting for the disk, so that a
 write costs some
@@ -23,7 +23,7 @@ from bot.workspace.refusals import StateTaken, StateUnreadable
 
 FILE = "workspace.sqlite3"
 LOCK = "workspace.lock"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 _SCHEMA = """
 CREATE TABLE people (id TEXT PRIMARY KEY, body TEXT NOT NULL);
 CREATE TABLE channels (id TEXT PRIMARY KEY, body TEXT NOT NULL, last_ts TEXT NOT NULL);
@@ -34,6 +34,11 @@ CREATE TABLE messages (
 );
 CREATE INDEX messages_in_channel ON messages (channel, in_channel, ts);
 CREATE INDEX messages_in_thread ON messages (channel, thread_ts, ts, author);
+"""
+_HOMES = """
+CREATE TABLE homes (
+    app TEXT NOT NULL, person TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (app, person)
+);
 """
 
 # From the format before, one step at a time. Format 1 knew one app, whose bot was U0BOT.
@@ -47,6 +52,7 @@ INSERT INTO channels SELECT id, json_object(
 ), last_ts FROM old_channels ORDER BY rowid;
 DROP TABLE old_channels;
 """,
+    2: _HOMES,
 }
 
 Message = dict[str, Any]
@@ -113,7 +119,8 @@ def _prepare(folder: Path, db: sqlite3.Connection) -> None:
     db.execute("PRAGMA journal_mode=WAL")
     db.execute("PRAGMA synchronous=NORMAL")
     db.execute("PRAGMA wal_autocheckpoint=0")
-    steps = [_SCHEMA] if version == 0 else [_STEPS[v] for v in range(version, SCHEMA_VERSION)]
+    later = [_STEPS[v] for v in range(version, SCHEMA_VERSION)] if version else []
+    steps = later if version else [_SCHEMA, _HOMES]
     if steps:
         db.executescript(f"BEGIN;{''.join(steps)}PRAGMA user_version={SCHEMA_VERSION};COMMIT;")
 
@@ -190,6 +197,18 @@ class Store:
         """Whether this person is in the conversation."""
         query = "SELECT 1 FROM members WHERE channel = ? AND person = ?"
         return self._db.execute(query, (channel, person)).fetchone() is not None
+
+    # --- Home views ---------------------------------------------------------------------------
+
+    def put_home(self, app: str, person: str, view: Mapping[str, Any]) -> None:
+        """Keeps the Home view of an app for a person."""
+        row = (app, person, json.dumps(view))
+        self._db.execute("INSERT OR REPLACE INTO homes VALUES (?, ?, ?)", row)
+
+    def homes(self, person: str) -> list[dict[str, Any]]:
+        """The Home views that apps have published for this person."""
+        query = "SELECT body FROM homes WHERE person = ? ORDER BY app"
+        return [json.loads(body) for (body,) in self._db.execute(query, (person,))]
 
     # --- messages -----------------------------------------------------------------------------
 

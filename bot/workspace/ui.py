@@ -9,9 +9,9 @@ from dataclasses import asdict
 
 from aiohttp import web
 
-from bot.workspace import interactions, posting, submissions, ui_parts
+from bot.workspace import clicks, interactions, posting, submissions, ui_interactions, ui_parts
+from bot.workspace.clicks import Click
 from bot.workspace.delivery import Delivery
-from bot.workspace.interactions import Click
 from bot.workspace.people import TEAM_ID, TEAM_NAME
 from bot.workspace.refusals import UiRefused
 from bot.workspace.store import Message, Span
@@ -35,6 +35,7 @@ def routes(workspace: Workspace) -> list[web.RouteDef]:
         "action": action,
         "submit": submit,
         "close": close,
+        **ui_interactions.POSTS,
     }
     return [
         *(web.get(f"/ui/{name}", _answering(workspace, do)) for name, do in gets.items()),
@@ -236,10 +237,10 @@ async def action(workspace: Workspace, request: web.Request) -> Json:
     )
     if body.get("view_id"):
         view_id = ui_parts.text(body, "view_id")
-        return _told(await interactions.act_on_view(workspace, person, view_id, click))
+        return _told(await clicks.act_on_view(workspace, person, view_id, click))
     channel = ui_parts.channel(workspace, person, body)
     ts = ui_parts.text(body, "message_ts")
-    return _told(await interactions.act_on_message(workspace, person, channel, ts, click))
+    return _told(await clicks.act_on_message(workspace, person, channel, ts, click))
 
 
 async def submit(workspace: Workspace, request: web.Request) -> Json:

@@ -12,9 +12,11 @@ from typing import Any
 
 from bot.workspace.ephemerals import Ephemerals
 from bot.workspace.grants import Grants
+from bot.workspace.homes import Homes
 from bot.workspace.hub import Hub
 from bot.workspace.installation import Installation
 from bot.workspace.installed_app import InstalledApp
+from bot.workspace.offers import Offers
 from bot.workspace.people import (
     BOT_CHANNEL,
     CHANNELS,
@@ -51,6 +53,8 @@ class Workspace:
     hub: Hub
     grants: Grants
     views: Views
+    homes: Homes
+    offers: Offers = field(default_factory=Offers)
     ephemerals: Ephemerals = field(default_factory=Ephemerals)
     seen: deque[SeenCall] = field(default_factory=lambda: deque(maxlen=SEEN_LIMIT))
     _background: set[asyncio.Task[Any]] = field(default_factory=set)
@@ -119,6 +123,7 @@ def build(url: str, apps: tuple[Installation, ...], timing: Timing, store: Store
         hub=hub,
         grants=Grants(timing),
         views=Views(hub),
+        homes=Homes(hub, store),
     )
     workspace.furnish()
     return workspace
