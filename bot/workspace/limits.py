@@ -36,7 +36,8 @@ _METHODS: Mapping[Rate, str] = {
     TIER_1: "apps.uninstall",
     TIER_2: """
         bookmarks.add bookmarks.edit bookmarks.remove chat.startStream chat.stopStream
-        conversations.archive conversations.create conversations.list conversations.rename
+        conversations.archive conversations.close conversations.create conversations.list
+        conversations.rename
         conversations.setPurpose conversations.setTopic conversations.unarchive emoji.list
         pins.add pins.list pins.remove reactions.list reactions.remove usergroups.list
         usergroups.users.list users.list
