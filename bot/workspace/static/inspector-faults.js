@@ -19,6 +19,8 @@ const FAULTS = [
       why: 'The call is not carried out. The app has to wait as long as Retry-After says and call again.' },
     error: { title: 'Failure before the work', ...method, happens: () => 'answers 503, and nothing has been done',
       why: 'Slack is in trouble: the call is lost, and calling again is safe.' },
+    fatal_error: { title: 'Failure in Slack\'s words', ...method, happens: () => 'answers fatal_error, and nothing has been done',
+      why: 'The answer has status 200 and says ok: false, as Slack writes it when it fails inside.' },
     error_after_commit: { title: 'Failure after the work', ...method, happens: () => 'is carried out, but answers 500',
       why: 'The message stands in the channel, but the app hears of a failure. An app that calls again posts it twice.' },
     slow: { title: 'Slow answers', ...method, seconds: ['Seconds', 5], happens: s => `answers after ${s} s`,

@@ -15,11 +15,16 @@ function Limit({ limit, place, app }) {
   </li>`;
 }
 
+function connectionWords({ transport, connections }) {
+  if (transport === 'http') return connections > 0 ? 'over HTTP' : 'over HTTP, not reached';
+  return connections > 0 ? counted(connections, 'socket') : 'no socket';
+}
+
 function Apps({ apps }) {
   if (!apps.length) return html`<p class="nothing">No app is installed.</p>`;
-  return html`<ul class="connections">${apps.map(({ id, name, transport, connections }) => html`<li key=${id}>
-    <span class=${`dot${connections > 0 ? ' on' : ''}`} aria-hidden="true"></span><b>${name}</b>
-    <span>${transport === 'http' ? 'over HTTP' : connections > 0 ? counted(connections, 'socket') : 'no socket'}</span></li>`)}</ul>`;
+  return html`<ul class="connections">${apps.map(app => html`<li key=${app.id}>
+    <span class=${`dot${app.connections > 0 ? ' on' : ''}`} aria-hidden="true"></span><b>${app.name}</b>
+    <span>${connectionWords(app)}</span></li>`)}</ul>`;
 }
 
 function Unknown({ methods }) {

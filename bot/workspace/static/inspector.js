@@ -9,7 +9,7 @@ import { Table } from './inspector-table.js';
 
 const ALL = { kind: '', app: '', text: '', onlyFailures: false };
 
-function Filters({ filter, setFilter, apps, shown, all }) {
+function Filters({ filter, setFilter, apps, shown, all, skipped }) {
   const pick = name => event => setFilter({ ...filter, [name]: event.target.value });
   return html`<div class="filters" role="search" aria-label="Filter">
     <label class="sr" for="filter-text">Text</label>
@@ -25,7 +25,8 @@ function Filters({ filter, setFilter, apps, shown, all }) {
       ${apps.map(app => html`<option value=${app.id}>${app.name}</option>`)}</select>
     <label class="choice"><input type="checkbox" checked=${filter.onlyFailures}
       onChange=${event => setFilter({ ...filter, onlyFailures: event.target.checked })} /><span>Only failures</span></label>
-    <span class="counts" role="status">${shown === all ? counted(all, 'entry', 'entries') : `${shown} of ${counted(all, 'entry', 'entries')}`}</span>
+    <span class="counts" role="status">${shown === all ? '' : `${shown} of `}${counted(all, 'entry', 'entries')}${skipped > 0 && html`
+      <span title="They came faster than the page reads.">, ${skipped.toLocaleString()} left out</span>`}</span>
   </div>`;
 }
 
@@ -69,7 +70,7 @@ export function Inspector({ state, onMenu, banner }) {
   const opener = useRef();
   const [filter, setFilter] = useState(ALL);
   const [side, setSide] = useState(false);
-  const { known, missed, paused, setPaused, clear, learn } = useFeed(store, state.seen, state.online);
+  const { known, skipped, missed, paused, setPaused, clear, learn } = useFeed(store, state.seen, state.online);
   const names = useMemo(() => new Map(known.apps.map(app => [app.id, app.name])), [known.apps]);
   const nameOf = id => names.get(id) ?? id;
   const shown = useMemo(() => chosen(known.entries, filter), [known.entries, filter]);
@@ -91,7 +92,8 @@ export function Inspector({ state, onMenu, banner }) {
     ${banner}
     <div class="inspector-body">
       <div class="traffic">
-        <${Filters} filter=${filter} setFilter=${setFilter} apps=${known.apps} shown=${shown.length} all=${known.entries.length} />
+        <${Filters} filter=${filter} setFilter=${setFilter} apps=${known.apps} shown=${shown.length}
+          all=${known.entries.length} skipped=${skipped} />
         <${Table} entries=${shown} nameOf=${nameOf} empty=${emptyWords(known, known.entries.length > 0)} />
       </div>
       <${Side} known=${known} nameOf=${nameOf} learn=${learn} open=${side} onClose=${closeSide} />
