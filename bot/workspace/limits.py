@@ -53,9 +53,9 @@ _METHODS: Mapping[Rate, str] = {
         users.lookupByEmail
     """,
     TIER_4: """
-        api.test chat.appendStream chat.postEphemeral conversations.members files.completeUploadExternal
-        files.getUploadURLExternal files.info users.info users.profile.get views.open
-        views.publish views.push views.update
+        api.test chat.appendStream chat.postEphemeral conversations.members
+        files.completeUploadExternal files.getUploadURLExternal files.info users.info
+        users.profile.get views.open views.publish views.push views.update
     """,
     SPECIAL: "auth.test chat.getPermalink",
     POSTS: POST,
