@@ -123,6 +123,10 @@ class Person:
         query = {"block_id": block_id, "action_id": action_id, "value": value}
         return self._post("suggest", {**place, **query})
 
+    def home(self, app: str, tab: str = "home") -> Json:
+        """Opens the Home of the app with this id: its view, None if nothing was published yet."""
+        return self._post("home", {"app": app, "tab": tab})
+
     def submit(self, view_id: str, values: Mapping[str, Any]) -> Json:
         """Submits a form with values as Slack writes them (see `filled`)."""
         return self._post("submit", {"view_id": view_id, "values": values})

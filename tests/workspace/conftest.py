@@ -42,7 +42,9 @@ MANIFEST: dict[str, Any] = {
     "oauth_config": {"scopes": {"bot": SCOPES}},
     "settings": {
         "interactivity": {"is_enabled": True},
-        "event_subscriptions": {"bot_events": ["app_mention", "message.channels", "message.im"]},
+        "event_subscriptions": {
+            "bot_events": ["app_home_opened", "app_mention", "message.channels", "message.im"]
+        },
         "socket_mode_enabled": True,
     },
 }
