@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
-from bot.workspace import events, suggestions, ui_parts
+from bot.workspace import events, shortcuts, suggestions, ui_parts
 from bot.workspace.payloads import Query
 from bot.workspace.refusals import UiRefused
 from bot.workspace.ui_parts import Answer, Json
@@ -55,7 +55,25 @@ async def home(workspace: Workspace, request: web.Request) -> Json:
     return {"delivered": delivered, "view": view, "channel": channel.id}
 
 
+async def shortcut(workspace: Workspace, request: web.Request) -> Json:
+    """POST /ui/shortcut: answers when the app has acknowledged, or could not. A shortcut on a
+    message comes with `channel` and `message_ts`.
+    """
+    body = await ui_parts.body(request)
+    person = ui_parts.person(workspace, body)
+    installed = ui_parts.app(workspace, body)
+    callback_id = ui_parts.text(body, "callback_id")
+    if body.get("message_ts"):
+        channel = ui_parts.channel(workspace, person, body)
+        ts = ui_parts.text(body, "message_ts")
+        return ui_parts.told(
+            await shortcuts.message_shortcut(workspace, person, installed, callback_id, channel, ts)
+        )
+    return ui_parts.told(await shortcuts.global_shortcut(workspace, person, installed, callback_id))
+
+
 POSTS: Mapping[str, Answer] = {
     "suggest": suggest,
     "home": home,
+    "shortcut": shortcut,
 }

@@ -9,6 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from bot.workspace import posting
+from bot.workspace.delivery import Delivery
 from bot.workspace.installation import Installation
 from bot.workspace.people import Channel, Person
 from bot.workspace.refusals import UiRefused
@@ -82,3 +83,10 @@ def app(workspace: Workspace, given: Mapping[str, Any]) -> Installation:
     if found is None:
         raise UiRefused(f"There is no app {wanted!r} here.", status=404)
     return found
+
+
+def told(delivery: Delivery) -> Json:
+    """What the page is told of a delivery."""
+    if delivery.error:
+        return {"delivered": False, "error": delivery.error}
+    return {"delivered": True}

@@ -38,6 +38,20 @@ MANIFEST: dict[str, Any] = {
         "slash_commands": [
             {"command": "/weather", "description": "How it will be", "usage_hint": "[town]"}
         ],
+        "shortcuts": [
+            {
+                "name": "Ask",
+                "type": "global",
+                "callback_id": "ask",
+                "description": "How will it be",
+            },
+            {
+                "name": "Will it rain?",
+                "type": "message",
+                "callback_id": "rain",
+                "description": "Reads a date",
+            },
+        ],
     },
     "oauth_config": {"scopes": {"bot": SCOPES}},
     "settings": {
