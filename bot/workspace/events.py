@@ -11,6 +11,7 @@ from bot.workspace import payloads
 from bot.workspace.installation import Installation
 from bot.workspace.people import Channel
 from bot.workspace.store import Message
+from bot.workspace.views import View
 from bot.workspace.workspace import Workspace
 
 Event = dict[str, Any]
@@ -116,3 +117,22 @@ def _hidden(workspace: Workspace, channel: Channel, subtype: str, **parts: Any) 
         **parts,
     }
     _send_where(workspace, channel, _message_event(channel), inner)
+
+
+# --- App Home -------------------------------------------------------------------------------------
+
+
+def app_home_opened(
+    workspace: Workspace, installed: Installation, channel: Channel, tab: str, view: View | None
+) -> bool:
+    """app_home_opened for the app whose direct message this is; whether the app hears of it."""
+    inner: Event = {
+        "type": "app_home_opened",
+        "user": channel.im_user,
+        "channel": channel.id,
+        "tab": tab,
+        "event_ts": _event_ts(workspace),
+    }
+    if view is not None and tab == "home":
+        inner["view"] = view
+    return _send(workspace, installed, "app_home_opened", inner)

@@ -141,6 +141,35 @@ def _suggestion(act: Act, query: Query) -> Payload:
     return payload
 
 
+def global_shortcut(act: Act, callback_id: str, at: float) -> Payload:
+    """A global shortcut. Unlike other payloads it does not say which app it is for."""
+    user = {"id": act.person.id, "username": act.person.name, "team_id": TEAM_ID}
+    return _shortcut(act, "shortcut", callback_id, at) | {"user": user}
+
+
+def message_shortcut(
+    act: Act,
+    callback_id: str,
+    channel: Channel,
+    message: Mapping[str, Any],
+    response_url: str,
+    at: float,
+) -> Payload:
+    """A shortcut on a message."""
+    return _shortcut(act, "message_action", callback_id, at) | {
+        "channel": {"id": channel.id, "name": channel_name(channel)},
+        "message": message,
+        "message_ts": message["ts"],
+        "response_url": response_url,
+    }
+
+
+def _shortcut(act: Act, kind: str, callback_id: str, at: float) -> Payload:
+    payload = _interaction(act, kind) | {"callback_id": callback_id, "action_ts": f"{at:.6f}"}
+    del payload["api_app_id"]
+    return payload
+
+
 def view_submission(act: Act, view: Mapping[str, Any]) -> Payload:
     """A submitted form."""
     return _interaction(act, "view_submission") | {"view": view, "response_urls": []}

@@ -125,6 +125,18 @@ class Person:
         query = {"block_id": block_id, "action_id": action_id, "value": value}
         return self._post("suggest", {**place, **query})
 
+    def home(self, app: str, tab: str = "home") -> Json:
+        """Opens the Home of the app with this id: its view, None if nothing was published yet."""
+        return self._post("home", {"app": app, "tab": tab})
+
+    def shortcut(
+        self, app: str, callback_id: str, *, channel: str = "", message_ts: str = ""
+    ) -> Json:
+        """Uses a shortcut of the app with this id, on a message if one is named."""
+        place = {"channel": channel or self.channel, "message_ts": message_ts}
+        given = {"app": app, "callback_id": callback_id}
+        return self._post("shortcut", given | (place if message_ts else {}))
+
     def submit(self, view_id: str, values: Mapping[str, Any]) -> Json:
         """Submits a form with values as Slack writes them (see `filled`)."""
         return self._post("submit", {"view_id": view_id, "values": values})

@@ -19,7 +19,6 @@ from bot.workspace import (
     ui_parts,
 )
 from bot.workspace.clicks import Click
-from bot.workspace.delivery import Delivery
 from bot.workspace.people import TEAM_ID, TEAM_NAME
 from bot.workspace.refusals import UiRefused
 from bot.workspace.store import Message, Span
@@ -227,13 +226,7 @@ async def command(workspace: Workspace, request: web.Request) -> Json:
         raise UiRefused(f"{word} is not supported in threads. Sorry!")
     text = ui_parts.text(body, "text", required=False).strip()
     delivery = await interactions.command(workspace, person, channel, word, text)
-    return _told(delivery) | ({"response": delivery.reply} if delivery.reply else {})
-
-
-def _told(delivery: Delivery) -> Json:
-    if delivery.error:
-        return {"delivered": False, "error": delivery.error}
-    return {"delivered": True}
+    return ui_parts.told(delivery) | ({"response": delivery.reply} if delivery.reply else {})
 
 
 async def action(workspace: Workspace, request: web.Request) -> Json:
@@ -249,10 +242,10 @@ async def action(workspace: Workspace, request: web.Request) -> Json:
     )
     if body.get("view_id"):
         view_id = ui_parts.text(body, "view_id")
-        return _told(await clicks.act_on_view(workspace, person, view_id, click))
+        return ui_parts.told(await clicks.act_on_view(workspace, person, view_id, click))
     channel = ui_parts.channel(workspace, person, body)
     ts = ui_parts.text(body, "message_ts")
-    return _told(await clicks.act_on_message(workspace, person, channel, ts, click))
+    return ui_parts.told(await clicks.act_on_message(workspace, person, channel, ts, click))
 
 
 async def submit(workspace: Workspace, request: web.Request) -> Json:
