@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 
 from bot.workspace import sharing
@@ -12,7 +11,7 @@ from bot.workspace.workspace import Workspace
 async def watch(workspace: Workspace) -> None:
     """Looks again and again whether something is due, for as long as the workspace runs."""
     while True:
-        await asyncio.sleep(workspace.timing.tick_s)
+        await workspace.timing.clock.sleep(workspace.timing.tick_s)
         try:
             run(workspace)
         except sqlite3.Error:

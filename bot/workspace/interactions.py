@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.workspace import payloads, posting
-from bot.workspace.delivery import Delivery
+from bot.workspace.delivery import INVALID_COMMAND_RESPONSE, Delivery
 from bot.workspace.elements import STATE_KEYS, entered, entry_for, find_element, offered
 from bot.workspace.installation import Installation
 from bot.workspace.payloads import Act
@@ -21,7 +21,6 @@ from bot.workspace.store import Message
 from bot.workspace.validate import check_message
 from bot.workspace.workspace import Workspace
 
-INVALID_COMMAND_RESPONSE = "invalid_command_response"
 _MARKUP = re.compile(r"<(?:[@#!][^<>]+|(?:https?|mailto):[^<>]+)>")
 _NAME = re.compile(r"(?<![\w@])@([a-z0-9][a-z0-9._-]*)", re.IGNORECASE)
 

@@ -2,6 +2,7 @@
 
 WorkspaceError      it cannot start (a sentence for whoever started it)
 ├── PortTaken       something else listens there
+├── ManifestRefused an app's manifest asks for what cannot be
 ├── StateTaken      another workspace has this state folder
 └── StateUnreadable the state folder holds something that is not ours, or is damaged
 SlackError          a Web API call is refused, with Slack's own error string
@@ -30,6 +31,14 @@ class PortTaken(WorkspaceError):
             "Stop that program, or choose another port."
         )
         self.port = port
+
+
+class ManifestRefused(WorkspaceError):
+    """An app cannot be installed by its manifest."""
+
+    def __init__(self, app: str, trouble: str, remedy: str) -> None:
+        super().__init__(f"The manifest of {app}: {trouble}. To go on, {remedy}.")
+        self.app = app
 
 
 class StateTaken(WorkspaceError):

@@ -16,26 +16,32 @@ from bot.workspace.api_parts import Call, Json, Method, require_scope
 from bot.workspace.installation import Installation
 from bot.workspace.methods import METHODS
 from bot.workspace.refusals import SlackError
-from bot.workspace.workspace import SeenCall, Workspace
+from bot.workspace.workspace import Workspace
 
 
 async def call(workspace: Workspace, request: web.Request) -> web.Response:
     """Answers one call; status 200 even for errors, as Slack does."""
     name = request.match_info["method"]
+    given, unreadable = await _arguments(request)
+    entry = workspace.recorder.begin("call", name, given)
     caller: Installation | None = None
     try:
-        given = await _arguments(request)
+        if unreadable is not None:
+            raise unreadable
         method = METHODS.get(name)
         if method is None:
+            workspace.recorder.unknown(name)
             raise SlackError("unknown_method", req_method=name)
         kind, caller = _caller(workspace, request, given)
+        entry.app = caller.app.app_id
         body: Json = {"ok": True, **_run(workspace, method, kind, Call(caller, given))}
     except SlackError as refusal:
         body = refusal.answer()
     except sqlite3.Error:
         body = {"ok": False, "error": "fatal_error"}
+    complaints = body.get("response_metadata", {}).get("messages", ())
     error = body.get("error", "")
-    workspace.seen.append(SeenCall(name, body["ok"], error, workspace.timing.now()))
+    workspace.recorder.end(entry, error=error, status=200, answer=body, complaints=complaints)
     headers = {"X-Slack-Req-Id": secrets.token_hex(16)}
     if caller is not None:
         headers["X-OAuth-Scopes"] = ",".join(caller.app.scopes)
@@ -68,15 +74,20 @@ def _caller(
     raise SlackError("invalid_auth")
 
 
-async def _arguments(request: web.Request) -> dict[str, Any]:
-    """Query, then JSON or form; the SDK sends auth.test as JSON with no body at all."""
+async def _arguments(request: web.Request) -> tuple[dict[str, Any], SlackError | None]:
+    """Query, then JSON or form, and what is wrong with it; the SDK sends auth.test as JSON with no
+    body at all.
+    """
     given: dict[str, Any] = dict(request.query)
     if request.content_type == "application/json":
-        given |= _object(await request.read())
+        try:
+            given |= _object(await request.read())
+        except SlackError as refusal:
+            return given, refusal
     elif request.content_type in ("application/x-www-form-urlencoded", "multipart/form-data"):
         form = await request.post()
         given |= {name: value for name, value in form.items() if isinstance(value, str)}
-    return given
+    return given, None
 
 
 def _object(body: bytes) -> dict[str, Any]:

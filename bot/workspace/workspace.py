@@ -5,12 +5,12 @@ request.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
 from bot.workspace.ephemerals import Ephemerals
+from bot.workspace.faults import Faults
 from bot.workspace.files import Files
 from bot.workspace.grants import Grants
 from bot.workspace.hub import Hub
@@ -25,21 +25,10 @@ from bot.workspace.people import (
     Person,
     bot_person,
 )
+from bot.workspace.recorder import Recorder
 from bot.workspace.store import Store
 from bot.workspace.timing import Timing
 from bot.workspace.views import Views
-
-SEEN_LIMIT = 500
-
-
-@dataclass(frozen=True)
-class SeenCall:
-    """One Web API call; `at` in seconds since the epoch."""
-
-    method: str
-    ok: bool
-    error: str
-    at: float
 
 
 @dataclass
@@ -51,11 +40,12 @@ class Workspace:
     timing: Timing
     store: Store
     hub: Hub
+    recorder: Recorder
     grants: Grants
     views: Views
     files: Files
+    faults: Faults
     ephemerals: Ephemerals = field(default_factory=Ephemerals)
-    seen: deque[SeenCall] = field(default_factory=lambda: deque(maxlen=SEEN_LIMIT))
     _background: set[asyncio.Task[Any]] = field(default_factory=set)
 
     def in_background(self, work: Coroutine[Any, Any, Any]) -> None:
@@ -112,18 +102,27 @@ class Workspace:
                 self.store.add_member(BOT_CHANNEL, bot.id)
 
 
-def build(url: str, apps: tuple[Installation, ...], timing: Timing, store: Store) -> Workspace:
+def build(
+    url: str,
+    apps: tuple[Installation, ...],
+    timing: Timing,
+    store: Store,
+    recorder: Recorder,
+    hub: Hub,
+    faults: Faults,
+) -> Workspace:
     """A furnished workspace on this store, nobody connected yet."""
-    hub = Hub()
     workspace = Workspace(
         url=url,
         apps=apps,
         timing=timing,
         store=store,
         hub=hub,
+        recorder=recorder,
         grants=Grants(timing),
         views=Views(hub),
         files=Files(store, timing, url),
+        faults=faults,
     )
     workspace.furnish()
     return workspace

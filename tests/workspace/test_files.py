@@ -42,7 +42,7 @@ def manifest(name: str, *scopes: str) -> dict[str, Any]:
 @pytest.fixture
 def workspace(tmp_path: Path, clock: Clock) -> Iterator[RunningWorkspace]:
     """Two apps with files, the second with files:write alone."""
-    timing = Timing(now=clock, file_ready_s=READY_S, tick_s=0.01)
+    timing = Timing(clock=clock, file_ready_s=READY_S, tick_s=0.01)
     running = RunningWorkspace(
         tmp_path / "state",
         manifest("painter", *SCOPES_WITH_FILES),
@@ -297,7 +297,7 @@ def test_pages_see_a_file_come_to_life(
 
 def test_files_and_their_readiness_survive_a_restart(tmp_path: Path, clock: Clock) -> None:
     def start() -> tuple[RunningWorkspace, WebClient]:
-        timing = Timing(now=clock, file_ready_s=READY_S, tick_s=0.01)
+        timing = Timing(clock=clock, file_ready_s=READY_S, tick_s=0.01)
         running = RunningWorkspace(tmp_path, manifest("painter", *SCOPES_WITH_FILES), timing=timing)
         return running, WebClient(running.bot_token, base_url=running.api_url)
 

@@ -57,17 +57,6 @@ def test_each_token_opens_its_own_doors(workspace: RunningWorkspace) -> None:
     assert url.startswith("ws://127.0.0.1:")
 
 
-def test_a_method_that_slack_has_and_we_do_not_is_remembered(
-    client: WebClient, workspace: RunningWorkspace
-) -> None:
-    assert error(client, "pins.add") == "unknown_method"
-    client.auth_test()
-    with urllib.request.urlopen(f"{workspace.url}/ui/seen") as response:
-        calls = json.load(response)["calls"]
-    told = [(call["method"], call["ok"], call["error"]) for call in calls]
-    assert told == [("pins.add", False, "unknown_method"), ("auth.test", True, "")]
-
-
 @pytest.fixture
 def shy(tmp_path: Path) -> Iterator[RunningWorkspace]:
     """A workspace whose app may do nearly nothing."""

@@ -1,6 +1,9 @@
-// Where people write: messages, and slash commands with completion and history.
+// Where people write: messages, slash commands with completion and history, and the way to global shortcuts.
 import { html, useEffect, useLayoutEffect, useRef, useState } from './ui.js';
 import { useStore } from './context.js';
+import { Icon } from './icons.js';
+import { Menu } from './menu.js';
+import { shortcutItems, shortcutsOf } from './shortcuts.js';
 
 const HISTORY = 50;
 const historyOf = user => JSON.parse(sessionStorage.getItem(`history:${user}`) ?? '[]');
@@ -9,18 +12,29 @@ function remember(user, line) {
   sessionStorage.setItem(`history:${user}`, JSON.stringify(lines));
 }
 
-/** The commands that what is typed so far may become. */
-function matching(text, commands) {
-  return /^\/\S*$/.test(text) ? commands.filter(c => c.command.startsWith(text.toLowerCase())) : [];
+/** What the letters so far may become: commands by their first letters, shortcuts by those of any of their words. */
+function matching(text, commands, shortcuts) {
+  if (!/^\/\S*$/.test(text)) return [];
+  const typed = text.toLowerCase();
+  const begins = word => word.startsWith(typed.slice(1));
+  return [
+    ...commands.filter(c => c.command.startsWith(typed)).map(c => ({
+      key: c.command, command: c.command, usage: c.usage_hint, description: c.description, by: c.app,
+    })),
+    ...shortcuts.filter(s => s.name.toLowerCase().split(/\s+/).some(begins)).map(s => ({
+      key: `${s.app}/${s.callback_id}`, shortcut: s, description: s.description, by: s.by,
+    })),
+  ];
 }
 
 function Completions({ id, matches, active, onPoint, onPick }) {
-  return html`<ul class="completions" role="listbox" id=${id} aria-label="Commands">
-    ${matches.map((c, i) => html`<li key=${c.command} id=${`${id}-${i}`} role="option"
+  return html`<ul class="completions" role="listbox" id=${id} aria-label="Commands and shortcuts">
+    ${matches.map((m, i) => html`<li key=${m.key} id=${`${id}-${i}`} role="option"
       aria-selected=${i === active ? 'true' : 'false'}
-      onMouseMove=${() => i !== active && onPoint(i)} onMouseDown=${event => { event.preventDefault(); onPick(c); }}>
-      <span class="what"><b>${c.command}</b> <span class="usage">${c.usage_hint}</span></span>
-      <span class="why">${c.description}<span class="by"> · ${c.app}</span></span>
+      onMouseMove=${() => i !== active && onPoint(i)} onMouseDown=${event => { event.preventDefault(); onPick(m); }}>
+      <span class="what">${m.shortcut && html`<${Icon} name="bolt" />`}<b>${m.command ?? m.shortcut.name}</b>
+        <span class="usage"> ${m.usage}</span></span>
+      <span class="why">${m.description}<span class="by"> · ${m.by}</span></span>
     </li>`)}
   </ul>`;
 }
@@ -59,7 +73,8 @@ export function Composer({ label, commands, user, thread, channel }) {
   const box = useGrowing(text);
   const walk = useHistory(user, text, setText);
   const id = thread ? 'thread-composer' : 'composer';
-  const matches = closed || thread ? [] : matching(text, commands);
+  const shortcuts = shortcutsOf(store.state().apps, 'global');
+  const matches = closed ? [] : matching(text, thread ? [] : commands, shortcuts);
   const exact = commands.find(c => text.split(/\s/)[0] === c.command);
   useEffect(() => {
     if (!matchMedia('(hover: none)').matches) box.current.focus(); // on a phone that would raise the keyboard
@@ -70,10 +85,11 @@ export function Composer({ label, commands, user, thread, channel }) {
     setActive(0);
     setClosed(false);
   }
-  const complete = c => {
-    type(`${c.command} `);
+  function take({ command, shortcut }) {
+    type(shortcut ? '' : `${command} `);
     box.current.focus();
-  };
+    if (shortcut) store.shortcut(shortcut);
+  }
   async function run(line) {
     setRunning(line.split(/\s/)[0]);
     const reached = await store.command(line);
@@ -96,9 +112,9 @@ export function Composer({ label, commands, user, thread, channel }) {
   const KEYS = {
     ArrowDown: () => (matches.length ? setActive((active + 1) % matches.length) : walk(1)),
     ArrowUp: () => (matches.length ? setActive((active + matches.length - 1) % matches.length) : walk(-1)),
-    Tab: () => (matches.length ? complete(matches[active]) : false),
+    Tab: () => (matches.length ? take(matches[active]) : false),
     Escape: () => (matches.length ? setClosed(true) : false),
-    Enter: () => (matches.length && matches[active].command !== text ? complete(matches[active]) : send()),
+    Enter: () => (matches.length && matches[active].command !== text ? take(matches[active]) : send()),
   };
   function onKeyDown(event) {
     const plainKey = !event.shiftKey && !event.altKey && !event.ctrlKey && !event.metaKey && !event.isComposing;
@@ -109,14 +125,16 @@ export function Composer({ label, commands, user, thread, channel }) {
   const open = matches.length > 0;
   return html`<form class="composer" onSubmit=${event => { event.preventDefault(); send(); }}>
     ${open && html`<${Completions} id=${`${id}-list`} matches=${matches} active=${active} onPoint=${setActive}
-      onPick=${complete} />`}
+      onPick=${take} />`}
     <div class="status" aria-live="polite">
       ${running ? html`<span class="spinner" aria-hidden="true"></span> Running ${running}…`
         : !open && exact?.usage_hint && !thread
         ? html`<code>${exact.command}</code> <span class="usage">${exact.usage_hint}</span>`
-        : open ? html`<span class="sr">${matches.length} commands: arrow keys choose, Tab completes</span>` : ''}
+        : open ? html`<span class="sr">${matches.length} found: arrow keys choose, Tab completes</span>` : ''}
     </div>
     <div class="writing">
+      ${shortcuts.length > 0 && html`<${Menu} label="Shortcuts" title="Shortcuts" buttonClass="plus"
+        items=${shortcutItems(shortcuts, store)}><${Icon} name="plus" /><//>`}
       <label class="sr" for=${id}>${label}</label>
       <textarea id=${id} ref=${box} rows="1" placeholder=${label} value=${text} autocomplete="off" spellcheck=${false}
         aria-autocomplete=${thread ? undefined : 'list'} aria-controls=${open ? `${id}-list` : undefined}
