@@ -34,7 +34,13 @@ def parser() -> argparse.ArgumentParser:
     workspace = words.add_parser("workspace", help="the embedded workspace alone")
     _state(workspace)
     workspace.add_argument("--port", type=int, help="port of the page (default 8765; 0 takes any)")
-    workspace.add_argument("--manifest", type=Path, help="the app's Slack manifest (default: ours)")
+    workspace.add_argument(
+        "--manifest",
+        type=Path,
+        action="append",
+        default=[],
+        help="an app's Slack manifest (default: ours); once for each app",
+    )
     workspace.add_argument("--with-parent", action="store_true", help=argparse.SUPPRESS)
     workspace.set_defaults(do=_workspace)
 
@@ -130,7 +136,7 @@ def _workspace(chosen: argparse.Namespace) -> int:
     from bot.settings import load
 
     settings = load(state_dir=chosen.state_dir, port=chosen.port)
-    return workspace(settings, manifest=chosen.manifest, with_parent=chosen.with_parent)
+    return workspace(settings, manifests=chosen.manifest, with_parent=chosen.with_parent)
 
 
 def _serve(chosen: argparse.Namespace) -> int:

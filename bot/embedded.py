@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,16 +20,14 @@ from bot.errors import EngineError, TuneError
 from bot.settings import Settings
 
 
-def workspace(settings: Settings, *, manifest: Path | None, with_parent: bool) -> int:
-    """The embedded workspace alone; its first line on stdout is one JSON object."""
+def workspace(settings: Settings, *, manifests: Sequence[Path], with_parent: bool) -> int:
+    """The embedded workspace alone, with the apps of these manifests (ours if there are none); its
+    first line on stdout is one JSON object.
+    """
     from bot.workspace.refusals import PortTaken, WorkspaceError
     from bot.workspace.server import serve
 
-    path = manifest or our_manifest()
-    try:
-        app_manifest = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise TuneError(f"The manifest {path} cannot be read: {error}.") from error
+    app_manifests = [_read_manifest(path) for path in manifests or [our_manifest()]]
     if with_parent:
         threading.Thread(target=_end_with_parent, name="parent-watch", daemon=True).start()
 
@@ -40,7 +38,7 @@ def workspace(settings: Settings, *, manifest: Path | None, with_parent: bool) -
         serve(
             port=settings.port,
             state_dir=settings.state_dir / "workspace",
-            manifest=app_manifest,
+            manifests=app_manifests,
             ready=ready,
         )
     except PortTaken as error:
@@ -50,6 +48,13 @@ def workspace(settings: Settings, *, manifest: Path | None, with_parent: bool) -
     except WorkspaceError as error:
         raise TuneError(str(error)) from error
     return 0
+
+
+def _read_manifest(path: Path) -> Any:
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise TuneError(f"The manifest {path} cannot be read: {error}.") from error
 
 
 def our_manifest() -> Path:

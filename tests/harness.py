@@ -26,15 +26,14 @@ class RunningWorkspace:
     def __init__(
         self,
         state_dir: Path,
-        manifest: Mapping[str, Any],
-        *,
+        *manifests: Mapping[str, Any],
         port: int = 0,
         timing: Timing | None = None,
     ) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        starting = start(port=port, state_dir=state_dir, manifest=manifest, timing=timing)
+        starting = start(port=port, state_dir=state_dir, manifests=manifests, timing=timing)
         try:
             self._running: Running = self._wait(
                 asyncio.run_coroutine_threadsafe(starting, self._loop)
@@ -47,6 +46,7 @@ class RunningWorkspace:
         self.bot_token = self._running.tokens.bot_token
         self.app_token = self._running.tokens.app_token
         self.signing_secret = self._running.tokens.signing_secret
+        self.apps: list[Json] = self._running.announcement["apps"]
 
     def stop(self) -> None:
         """Ends the workspace as Ctrl-C would."""
@@ -97,16 +97,40 @@ class RunningWorkspace:
         return self.person(user).thread(ts, channel)
 
     def wait_for(
-        self, wanted: Callable[[], Any], *, user: str = "U0ADA", timeout_s: float = WAIT_S
+        self,
+        wanted: Callable[[], Any],
+        *,
+        user: str = "U0ADA",
+        timeout_s: float = WAIT_S,
+        inspects: bool = False,
     ) -> Any:
-        """The first true answer of `wanted`, asked now and after every event; TimeoutError."""
-        events = self.person(user).events(timeout_s=timeout_s)
+        """The first true answer of `wanted`, asked now and after every event (with `inspects` also
+        when something was recorded); TimeoutError.
+        """
+        events = self.person(user).events(timeout_s=timeout_s, inspects=inspects)
         answer = wanted()
         while not answer:
             next(events)
             answer = wanted()
         events.close()
         return answer
+
+    def control(self, **wanted: Any) -> Json:
+        """Makes trouble, or takes it away: see bot/workspace/ui_control.py."""
+        return self.person().control(**wanted)
+
+    def fault(self, kind: str, **more: Any) -> None:
+        """Adds a fault: on=, app=, times=, seconds=."""
+        self.control(fault={"kind": kind, **more})
+
+    def recorded(self, *, kind: str = "", name: str = "") -> list[Json]:
+        """What went between the apps and the workspace: entries as GET /ui/inspector shows them."""
+
+        async def entries() -> list[Json]:
+            return self._running.recorded(kind=kind, name=name)
+
+        found: list[Json] = self._wait(asyncio.run_coroutine_threadsafe(entries(), self._loop))
+        return found
 
     # --- inside -----------------------------------------------------------------------------------
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from bot.workspace import sharing
+from bot.workspace.installation import Installation
 from bot.workspace.installed_app import InstalledApp
 from bot.workspace.people import Channel, Person
 from bot.workspace.refusals import SlackError
@@ -24,14 +27,23 @@ _JSON_ARGUMENTS = {
     "attachments": "invalid_attachments",
     "metadata": "invalid_metadata_format",
     "view": "invalid_arguments",
+    "files": "invalid_arguments",
 }
 
 
-class Args:
-    """The arguments of one call, however they came."""
+class Call:
+    """One call of the Web API: the installed app that makes it, and its arguments, however they
+    came.
+    """
 
-    def __init__(self, given: Mapping[str, Any]) -> None:
+    def __init__(self, caller: Installation, given: Mapping[str, Any]) -> None:
+        self.caller = caller
         self._given = {name: value for name, value in given.items() if value is not None}
+
+    @property
+    def app(self) -> InstalledApp:
+        """The app that calls."""
+        return self.caller.app
 
     def text(self, name: str) -> str:
         """A required argument."""
@@ -80,7 +92,7 @@ class Method:
     it takes.
     """
 
-    run: Callable[[Workspace, Args], Json]
+    run: Callable[[Workspace, Call], Json]
     scopes: tuple[str, ...] = ()
     tokens: tuple[str, ...] = ("bot",)
 
@@ -92,18 +104,21 @@ def require_scope(app: InstalledApp, *scopes: str) -> None:
         raise SlackError("missing_scope", needed=",".join(scopes), provided=provided)
 
 
-def visible_channel(workspace: Workspace, channel_id: str) -> Channel:
+def visible_channel(workspace: Workspace, call: Call, channel_id: str) -> Channel:
     """A conversation that the app can know of."""
     channel = workspace.store.channel(channel_id)
+    bot = call.app.bot_user_id
     if channel is None:
+        raise SlackError("channel_not_found")
+    if channel.kind != "channel" and not workspace.store.is_member(channel.id, bot):
         raise SlackError("channel_not_found")
     return channel
 
 
-def joined_channel(workspace: Workspace, channel_id: str) -> Channel:
+def joined_channel(workspace: Workspace, call: Call, channel_id: str) -> Channel:
     """A conversation that the app's bot is in."""
-    channel = visible_channel(workspace, channel_id)
-    if not workspace.store.is_member(channel.id, workspace.app.bot_user_id):
+    channel = visible_channel(workspace, call, channel_id)
+    if not workspace.store.is_member(channel.id, call.app.bot_user_id):
         raise SlackError("not_in_channel")
     return channel
 
@@ -114,6 +129,31 @@ def known_person(workspace: Workspace, person_id: str) -> Person:
     if person is None:
         raise SlackError("user_not_found")
     return person
+
+
+def thread_of(workspace: Workspace, channel: Channel, call: Call) -> dict[str, Any]:
+    """What `thread_ts` and `reply_broadcast` add to a message; {} if it is no reply."""
+    thread_ts = call.optional("thread_ts")
+    if not thread_ts:
+        return {}
+    root = workspace.store.message(channel.id, thread_ts)
+    # Slack is said to take some unknown timestamps silently; a bot that relies on that has a bug.
+    if root is None:
+        raise SlackError("thread_not_found")
+    if root.get("thread_ts", thread_ts) != thread_ts or root.get("subtype") == "tombstone":
+        raise SlackError("cannot_reply_to_message")
+    thread = {"thread_ts": thread_ts, "parent_user_id": root["user"]}
+    if call.flag("reply_broadcast"):
+        thread["subtype"] = "thread_broadcast"
+    return thread
+
+
+def check_slack_files(workspace: Workspace, app: InstalledApp, blocks: Any) -> None:
+    """Refuses checked blocks with a `slack_file` that the app cannot use (yet)."""
+    may_use = functools.partial(sharing.app_may_see, workspace, app)
+    complaints = workspace.files.complaints(blocks or [], may_use)
+    if complaints:
+        raise SlackError.of(complaints)
 
 
 def encode_cursor(position: str) -> str:
@@ -134,12 +174,12 @@ def decode_cursor(cursor: str) -> str:
     return text.removeprefix("next:")
 
 
-def page_of(items: Sequence[T], args: Args, *, most: int = 1000) -> tuple[Sequence[T], str]:
+def page_of(items: Sequence[T], call: Call, *, most: int = 1000) -> tuple[Sequence[T], str]:
     """One page of a list that is whole in memory, and the cursor of the next."""
-    start = decode_cursor(args.optional("cursor")) or "0"
+    start = decode_cursor(call.optional("cursor")) or "0"
     if not start.isdecimal():
         raise SlackError("invalid_cursor")
-    end = int(start) + args.number("limit", 100, most=most)
+    end = int(start) + call.number("limit", 100, most=most)
     return items[int(start) : end], encode_cursor(str(end) if end < len(items) else "")
 
 

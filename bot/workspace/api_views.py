@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bot.workspace.api_parts import Args, Json, Method, known_person
+from bot.workspace.api_parts import Call, Json, Method, known_person
 from bot.workspace.refusals import SlackError
 from bot.workspace.validate import check_view
 from bot.workspace.views import View
 from bot.workspace.workspace import Workspace
 
 
-def _checked_view(args: Args, kind: str) -> Mapping[str, Any]:
+def _checked_view(call: Call, kind: str) -> Mapping[str, Any]:
     """The `view` argument, which must be a correct view of this kind ("" for any)."""
-    view = args.json("view")
+    view = call.json("view")
     if view is None:
         raise SlackError("invalid_arguments", "missing required field: view")
     complaints = check_view(view)
@@ -32,41 +32,41 @@ def _answer(view: View) -> Json:
     return {"view": view | {"state": {"values": {}}}}
 
 
-def open_view(workspace: Workspace, args: Args) -> Json:
+def open_view(workspace: Workspace, call: Call) -> Json:
     """views.open"""
-    trigger_id = args.text("trigger_id")
-    view = _checked_view(args, "modal")
-    person = workspace.grants.use_trigger(trigger_id)
-    return _answer(workspace.views.open(person, view))
+    trigger_id = call.text("trigger_id")
+    view = _checked_view(call, "modal")
+    person = workspace.grants.use_trigger(call.app.app_id, trigger_id)
+    return _answer(workspace.views.open(call.app, person, view))
 
 
-def push(workspace: Workspace, args: Args) -> Json:
+def push(workspace: Workspace, call: Call) -> Json:
     """views.push"""
-    trigger_id = args.text("trigger_id")
-    view = _checked_view(args, "modal")
-    person = workspace.grants.use_trigger(trigger_id)
-    return _answer(workspace.views.push(person, view))
+    trigger_id = call.text("trigger_id")
+    view = _checked_view(call, "modal")
+    person = workspace.grants.use_trigger(call.app.app_id, trigger_id)
+    return _answer(workspace.views.push(call.app, person, view))
 
 
-def update(workspace: Workspace, args: Args) -> Json:
+def update(workspace: Workspace, call: Call) -> Json:
     """views.update"""
-    view_id, external_id = args.optional("view_id"), args.optional("external_id")
+    view_id, external_id = call.optional("view_id"), call.optional("external_id")
     if view_id and external_id:
         raise SlackError("invalid_arguments", "Cannot provide both `view_id` and `external_id`")
     if not (view_id or external_id):
         raise SlackError("invalid_arguments", "missing required field: view_id")
-    view = _checked_view(args, "")
-    person, old = workspace.views.find(view_id=view_id, external_id=external_id)
-    return _answer(workspace.views.update(person, old, view, args.optional("hash")))
+    view = _checked_view(call, "")
+    person, old = workspace.views.find(call.app, view_id=view_id, external_id=external_id)
+    return _answer(workspace.views.update(call.app, person, old, view, call.optional("hash")))
 
 
-def publish(workspace: Workspace, args: Args) -> Json:
+def publish(workspace: Workspace, call: Call) -> Json:
     """views.publish"""
-    person = known_person(workspace, args.text("user_id"))
-    view = _checked_view(args, "home")
-    if not workspace.app.has_home:
+    person = known_person(workspace, call.text("user_id"))
+    view = _checked_view(call, "home")
+    if not call.app.has_home:
         raise SlackError("not_enabled")
-    return _answer(workspace.views.publish(person.id, view, args.optional("hash")))
+    return _answer(workspace.views.publish(call.app, person.id, view, call.optional("hash")))
 
 
 METHODS: Mapping[str, Method] = {

@@ -20,6 +20,7 @@ RESPONSE_URL_USES = 5
 class Trigger:
     """Lets the app open one view for this person."""
 
+    app: str
     person: str
     made_at: float
     is_used: bool = False
@@ -31,9 +32,11 @@ class ResponseUrl:
 
     `ts` is the message that it replaces or deletes: the one that was acted on, or the latest
     answer ("" if
-    there is none); `is_ephemeral` says which kind that is.
+    there is none); `is_ephemeral` says which kind that is. `app` is the id of the app that it was
+    given to.
     """
 
+    app: str
     channel: str
     person: str
     until: float
@@ -50,19 +53,19 @@ class Grants:
         self._triggers: OrderedDict[str, Trigger] = OrderedDict()
         self._response_urls: OrderedDict[str, ResponseUrl] = OrderedDict()
 
-    def new_trigger(self, person: str) -> str:
-        """A trigger id for what this person has just done."""
+    def new_trigger(self, app: str, person: str) -> str:
+        """A trigger id that tells this app what a person has just done."""
         now = self._timing.now()
         trigger_id = f"{int(now * 1000)}.{secrets.randbelow(10**9):09d}.{secrets.token_hex(16)}"
-        _remember(self._triggers, trigger_id, Trigger(person, now))
+        _remember(self._triggers, trigger_id, Trigger(app, person, now))
         return trigger_id
 
-    def use_trigger(self, trigger_id: str) -> str:
-        """The person who acted; SlackError if the trigger is unknown, used, or older than three
-        seconds.
+    def use_trigger(self, app: str, trigger_id: str) -> str:
+        """The person who acted; SlackError if the trigger is not this app's, used, or older than
+        three seconds.
         """
         trigger = self._triggers.get(trigger_id)
-        if trigger is None:
+        if trigger is None or trigger.app != app:
             raise SlackError("invalid_trigger_id")
         if trigger.is_used:
             raise SlackError("exchanged_trigger_id")
@@ -72,12 +75,12 @@ class Grants:
         return trigger.person
 
     def new_response_url(
-        self, channel: str, person: str, *, ts: str = "", is_ephemeral: bool = False
+        self, app: str, channel: str, person: str, *, ts: str = "", is_ephemeral: bool = False
     ) -> str:
         """The key of a response URL for what this person has just done here."""
         key = secrets.token_urlsafe(24)
         until = self._timing.now() + self._timing.response_url_life_s
-        grant = ResponseUrl(channel, person, until, ts, is_ephemeral)
+        grant = ResponseUrl(app, channel, person, until, ts, is_ephemeral)
         _remember(self._response_urls, key, grant)
         return key
 

@@ -6,28 +6,38 @@ Slack's own words when it fails.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from bot.workspace import payloads, posting
+from bot.workspace.delivery import INVALID_COMMAND_RESPONSE, Delivery
 from bot.workspace.elements import STATE_KEYS, entered, entry_for, find_element, offered
+from bot.workspace.installation import Installation
 from bot.workspace.payloads import Act
 from bot.workspace.people import TEAM_ID, Channel, Person
 from bot.workspace.refusals import UiRefused
-from bot.workspace.socket_mode import Delivery
 from bot.workspace.store import Message
 from bot.workspace.validate import check_message
 from bot.workspace.workspace import Workspace
 
-INVALID_COMMAND_RESPONSE = "invalid_command_response"
 _MARKUP = re.compile(r"<(?:[@#!][^<>]+|(?:https?|mailto):[^<>]+)>")
 _NAME = re.compile(r"(?<![\w@])@([a-z0-9][a-z0-9._-]*)", re.IGNORECASE)
 
 
-def act_of(workspace: Workspace, person: Person) -> Act:
-    """What this person is about to do, with the trigger that it gives."""
-    return Act(workspace.app, person, workspace.grants.new_trigger(person.id))
+def act_of(workspace: Workspace, app: Installation, person: Person) -> Act:
+    """What this person is about to do with this app, with the trigger that it gives."""
+    return Act(app.app, person, workspace.grants.new_trigger(app.app.app_id, person.id))
+
+
+def owner_of(workspace: Workspace, shown: Mapping[str, Any]) -> Installation:
+    """The app that a message or a view is of; UiRefused if it is of none, or of one that is not
+    installed any more.
+    """
+    owner = workspace.installation(shown.get("app_id", ""))
+    if owner is None:
+        raise UiRefused("The app that this is of is not installed here.", status=404)
+    return owner
 
 
 def response_url(workspace: Workspace, key: str) -> str:
@@ -39,9 +49,19 @@ def response_url(workspace: Workspace, key: str) -> str:
 
 
 def write(
-    workspace: Workspace, person: Person, channel: Channel, text: str, thread_ts: str
+    workspace: Workspace,
+    person: Person,
+    channel: Channel,
+    text: str,
+    thread_ts: str,
+    *,
+    files: Sequence[Mapping[str, Any]] = (),
 ) -> Message:
-    """Posts what a person wrote, and sends the app the events that it has asked for."""
+    """Posts what a person wrote, perhaps with files, and sends the apps the events that they have
+    asked for.
+    """
+    if channel.is_archived:
+        raise UiRefused(f"#{channel.name} is archived: nobody can write there any more.")
     message: Message = {
         "type": "message",
         "user": person.id,
@@ -53,6 +73,8 @@ def write(
         if root is None or root.get("thread_ts", thread_ts) != thread_ts:
             raise UiRefused("There is no such thread here.", status=404)
         message |= {"thread_ts": thread_ts, "parent_user_id": root["user"]}
+    if files:
+        message |= {"files": list(files), "upload": True, "display_as_bot": False}
     posted = posting.post(workspace, channel, message)
     _send_events(workspace, channel, posted)
     return posted
@@ -80,19 +102,27 @@ def _marked_up(workspace: Workspace, text: str) -> str:
 
 
 def _send_events(workspace: Workspace, channel: Channel, message: Message) -> None:
-    app = workspace.app
-    if not workspace.store.is_member(channel.id, app.bot_user_id):
-        return
-    kind = "im" if channel.is_im else "channel"
+    for installed in workspace.apps:
+        if workspace.store.is_member(channel.id, installed.app.bot_user_id):
+            _send_events_to(workspace, installed, channel, message)
+
+
+def _send_events_to(
+    workspace: Workspace, installed: Installation, channel: Channel, message: Message
+) -> None:
+    app = installed.app
+    kind = channel.kind
     inner = {**message, "channel": channel.id, "event_ts": message["ts"], "channel_type": kind}
+    if "files" in message:
+        inner["subtype"] = "file_share"
     wanted = []
-    if ("message.im" if channel.is_im else "message.channels") in app.events:
+    if (f"message.{kind}" if kind in ("im", "mpim") else f"message.{kind}s") in app.events:
         wanted.append(inner)
     if "app_mention" in app.events and f"<@{app.bot_user_id}>" in message["text"]:
         wanted.append({**inner, "type": "app_mention"})
     for event in wanted:
         payload = payloads.event(app, event, workspace.timing.now())
-        workspace.in_background(workspace.sockets.deliver("events_api", payload))
+        workspace.in_background(installed.deliver("events_api", payload))
 
 
 # --- a person gives a command ---------------------------------------------------------------------
@@ -102,15 +132,17 @@ async def command(
     workspace: Workspace, person: Person, channel: Channel, word: str, text: str
 ) -> Delivery:
     """Runs a slash command; what fails is also shown to the person, in Slack's words."""
-    if workspace.app.command(word) is None:
+    installed = workspace.commanded(word)
+    if installed is None:
         words = f"{word} is not a valid command. Type / to see the commands there are."
         posting.slackbot_says(workspace, channel, person.id, words)
         return Delivery("unknown_command")
-    key = workspace.grants.new_response_url(channel.id, person.id)
-    act = act_of(workspace, person)
+    app_id = installed.app.app_id
+    key = workspace.grants.new_response_url(app_id, channel.id, person.id)
+    act = act_of(workspace, installed, person)
     url = response_url(workspace, key)
     payload = payloads.slash_command(act, channel, word, text, url)
-    delivery = await workspace.sockets.deliver("slash_commands", payload)
+    delivery = await installed.deliver("slash_commands", payload)
     reply = _as_reply(delivery.reply)
     if not delivery.error and reply and check_message(reply):
         delivery = Delivery(INVALID_COMMAND_RESPONSE)
@@ -118,7 +150,7 @@ async def command(
         words = f'{word} failed with the error "{delivery.error}"'
         posting.slackbot_says(workspace, channel, person.id, words)
     elif reply:
-        answer(workspace, channel, person, reply, key)
+        answer(workspace, installed, channel, person, reply, key)
     return delivery
 
 
@@ -130,13 +162,18 @@ def _as_reply(reply: Any) -> dict[str, Any]:
 
 
 def answer(
-    workspace: Workspace, channel: Channel, person: Person, reply: Mapping[str, Any], key: str
+    workspace: Workspace,
+    installed: Installation,
+    channel: Channel,
+    person: Person,
+    reply: Mapping[str, Any],
+    key: str,
 ) -> None:
     """Shows a checked answer of the app, to the person alone unless it says in_channel."""
     content = posting.content_of(reply)
     if reply.get("thread_ts"):
         content["thread_ts"] = reply["thread_ts"]
-    message = posting.bot_message(workspace, content)
+    message = posting.bot_message(installed.app, content)
     is_public = reply.get("response_type") == "in_channel"
     if is_public:
         shown = posting.post(workspace, channel, message)
@@ -172,13 +209,17 @@ async def act_on_message(
         blocks += attachment.get("blocks", [])
     action = _action(workspace, blocks, click)
     values = entered(blocks, _with_own(blocks, click), {})
+    installed = owner_of(workspace, message)
     key = workspace.grants.new_response_url(
-        channel.id, person.id, ts=ts, is_ephemeral=bool(message.get("is_ephemeral"))
+        installed.app.app_id,
+        channel.id,
+        person.id,
+        ts=ts,
+        is_ephemeral=bool(message.get("is_ephemeral")),
     )
-    payload = payloads.message_action(
-        act_of(workspace, person), channel, message, action, values, response_url(workspace, key)
-    )
-    return await _deliver_action(workspace, person, payload)
+    act, url = act_of(workspace, installed, person), response_url(workspace, key)
+    payload = payloads.message_action(act, channel, message, action, values, url)
+    return await _deliver_action(workspace, installed, person, payload)
 
 
 def _message_for(workspace: Workspace, person: Person, channel: Channel, ts: str) -> Message:
@@ -197,8 +238,9 @@ async def act_on_view(workspace: Workspace, person: Person, view_id: str, click:
     view = workspace.views.top(person.id, view_id)
     action = _action(workspace, view["blocks"], click)
     workspace.views.enter(view, _with_own(view["blocks"], click))
-    payload = payloads.view_action(act_of(workspace, person), view, action)
-    return await _deliver_action(workspace, person, payload)
+    installed = owner_of(workspace, view)
+    payload = payloads.view_action(act_of(workspace, installed, person), view, action)
+    return await _deliver_action(workspace, installed, person, payload)
 
 
 def _with_own(blocks: list[dict[str, Any]], click: Click) -> Mapping[str, Any]:
@@ -242,16 +284,16 @@ def _overflow_option(element: Mapping[str, Any], given: Mapping[str, Any]) -> di
 
 
 async def _deliver_action(
-    workspace: Workspace, person: Person, payload: Mapping[str, Any]
+    workspace: Workspace, installed: Installation, person: Person, payload: Mapping[str, Any]
 ) -> Delivery:
-    if not workspace.app.is_interactive:
+    if not installed.app.is_interactive:
         words = "This app is not configured to handle interactive responses."
         workspace.hub.tell("toast", {"text": words, "level": "error"}, only=person.id)
         return Delivery("interactivity_disabled")
-    delivery = await workspace.sockets.deliver("interactive", payload)
+    delivery = await installed.deliver("interactive", payload)
     if delivery.error:
         words = (
-            f'{workspace.app.name} did not take this: it failed with the error "{delivery.error}"'
+            f'{installed.app.name} did not take this: it failed with the error "{delivery.error}"'
         )
         workspace.hub.tell("toast", {"text": words, "level": "error"}, only=person.id)
     return delivery

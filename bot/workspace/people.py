@@ -27,6 +27,13 @@ class Person:
     app_id: str = ""
 
     @property
+    def role(self) -> str:
+        """owner, member, guest or bot."""
+        if self.is_bot:
+            return "bot"
+        return "owner" if self.is_owner else "guest" if self.is_guest else "member"
+
+    @property
     def is_bot(self) -> bool:
         """Whether no human acts as this member."""
         return bool(self.bot_id) or self.id == SLACKBOT
@@ -34,12 +41,34 @@ class Person:
 
 @dataclass(frozen=True)
 class Channel:
-    """A conversation. A direct message (`im_user` says with whom the bot has it) has no name."""
+    """A conversation. A direct message has no name: `im_user` has it with the bot `im_bot`.
+
+    A group direct message is private and an mpim. `created` and the other times are in seconds
+    since the epoch.
+    """
 
     id: str
     name: str
     created: int
     im_user: str = ""
+    im_bot: str = ""
+    is_private: bool = False
+    is_archived: bool = False
+    creator: str = ""
+    topic: str = ""
+    purpose: str = ""
+    is_mpim: bool = False
+    topic_by: str = ""
+    topic_at: int = 0
+    purpose_by: str = ""
+    purpose_at: int = 0
+
+    @property
+    def kind(self) -> str:
+        """channel (public), group (private), im or mpim, as events and scopes have it."""
+        if self.is_im:
+            return "im"
+        return "mpim" if self.is_mpim else "group" if self.is_private else "channel"
 
     @property
     def is_im(self) -> bool:
@@ -54,6 +83,8 @@ PEOPLE = (
     Person(SLACKBOT, "slackbot", "Slackbot", "757575"),
 )
 CHANNELS = (("C0GENERAL", "general"), ("C0TUNING", "tuning"))
+# Guests are members of what they have been invited to, and see nothing else.
+GUEST_CHANNEL = "C0TUNING"
 # The app's bot is a member of this channel from the start, so that nobody has to invite it.
 BOT_CHANNEL = "C0TUNING"
 

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from bot.workspace import posting
 from bot.workspace.grants import ResponseUrl
+from bot.workspace.installation import Installation
 from bot.workspace.interactions import answer
 from bot.workspace.people import Channel, Person
 from bot.workspace.store import Message
@@ -33,10 +34,12 @@ async def respond(workspace: Workspace, request: web.Request) -> web.Response:
     if complaints:
         return web.Response(status=400, text=complaints[0].code)
     channel, person = _place(workspace, grant)
+    installed = workspace.installation(grant.app)
+    assert installed is not None, "grants are given to what is installed"
     if reply.get("thread_ts") and not _is_root(workspace, channel, reply["thread_ts"]):
         return web.Response(status=400, text="thread_not_found")
     grant.uses_left -= 1
-    _apply(workspace, channel, person, grant, reply, key)
+    _apply(workspace, installed, channel, person, grant, reply, key)
     return web.Response(text="ok")
 
 
@@ -53,6 +56,7 @@ def _is_root(workspace: Workspace, channel: Channel, ts: str) -> bool:
 
 def _apply(
     workspace: Workspace,
+    installed: Installation,
     channel: Channel,
     person: Person,
     grant: ResponseUrl,
@@ -66,7 +70,7 @@ def _apply(
     elif reply.get("replace_original") and original is not None:
         _replace(workspace, channel, person, grant, original, reply)
     else:
-        answer(workspace, channel, person, reply, key)
+        answer(workspace, installed, channel, person, reply, key)
 
 
 def _original(

@@ -10,7 +10,10 @@ import secrets
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-FILE = "tokens.json"
+
+def file_name(app_id: str) -> str:
+    """The file of an app's tokens; "" for the first app."""
+    return f"tokens-{app_id}.json" if app_id else "tokens.json"
 
 
 @dataclass(frozen=True)
@@ -22,14 +25,14 @@ class Tokens:
     signing_secret: str
 
 
-def read_or_make(folder: Path) -> Tokens:
-    """The folder's tokens; made at the first call.
+def read_or_make(folder: Path, app_id: str = "") -> Tokens:
+    """The tokens of an app ("" for the first); made at the first call.
 
     Raises:
         ValueError, TypeError: the file is damaged.
         OSError: the folder cannot be used.
     """
-    path = folder / FILE
+    path = folder / file_name(app_id)
     if path.exists():
         return Tokens(**json.loads(path.read_text("utf-8")))
     tokens = Tokens(

@@ -8,17 +8,26 @@ import functools
 import signal
 import socket
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
 from aiohttp import web
 
-from bot.workspace import guard, responses, secrets_file, ui, web_api
+from bot.workspace import due, file_routes, guard, recording, secrets_file, ui, web_api
+from bot.workspace.delivery import Transport
+from bot.workspace.dispatch import Dispatch
+from bot.workspace.faults import Faults
+from bot.workspace.http_delivery import HttpTransport
+from bot.workspace.hub import Hub
+from bot.workspace.installation import Installation
 from bot.workspace.installed_app import InstalledApp
+from bot.workspace.recorder import Recorder
 from bot.workspace.refusals import PortTaken, StateUnreadable
 from bot.workspace.secrets_file import Tokens
+from bot.workspace.socket_mode import Sockets
 from bot.workspace.store import Store, checkpoint, lock_folder
 from bot.workspace.timing import Timing
 from bot.workspace.workspace import Workspace, build
@@ -46,19 +55,34 @@ class Running:
 
     @property
     def tokens(self) -> Tokens:
-        """What an app needs to talk to it."""
-        return self._workspace.tokens
+        """What the first app needs to talk to it."""
+        return self._workspace.apps[0].tokens
 
     @property
-    def announcement(self) -> dict[str, str]:
-        """The JSON object that tells programs how to reach it."""
-        return {
-            "url": self.url,
-            "api_url": f"{self.url}/api/",
-            "bot_token": self.tokens.bot_token,
-            "app_token": self.tokens.app_token,
-            "signing_secret": self.tokens.signing_secret,
-        }
+    def faults(self) -> Faults:
+        """What shall go wrong."""
+        return self._workspace.faults
+
+    @property
+    def apps(self) -> tuple[Installation, ...]:
+        """The installed apps."""
+        return self._workspace.apps
+
+    @property
+    def announcement(self) -> dict[str, Any]:
+        """The JSON object that tells programs how to reach it: the first app's tokens, and every
+        app's below "apps".
+        """
+        apps = [
+            {"app_id": known.app.app_id, "name": known.app.name, **asdict(known.tokens)}
+            for known in self._workspace.apps
+        ]
+        api_url = f"{self.url}/api/"
+        return {"url": self.url, "api_url": api_url, **asdict(self.tokens), "apps": apps}
+
+    def recorded(self, *, kind: str = "", name: str = "") -> list[dict[str, Any]]:
+        """What went between the apps and the workspace, of this kind and name ("" any)."""
+        return [entry.shown() for entry in self._workspace.recorder.entries(kind=kind, name=name)]
 
     async def close(self) -> None:
         """Says goodbye to pages and apps, finishes the state file, gives port and folder free."""
@@ -72,13 +96,18 @@ class Running:
 
 
 async def start(
-    *, port: int, state_dir: Path, manifest: Mapping[str, Any], timing: Timing | None = None
+    *,
+    port: int,
+    state_dir: Path,
+    manifests: Sequence[Mapping[str, Any]],
+    timing: Timing | None = None,
 ) -> Running:
-    """A workspace with one app, installed by its Slack manifest, on a port of 127.0.0.1 (0: any
+    """A workspace with apps, each installed by its Slack manifest, on a port of 127.0.0.1 (0: any
     free one).
 
     Raises:
-        PortTaken, StateTaken, StateUnreadable: with a sentence for whoever started it.
+        PortTaken, StateTaken, StateUnreadable, ManifestRefused: with a sentence for whoever
+            started it.
     """
     timing = timing or Timing()
     with ExitStack() as undo:
@@ -86,8 +115,13 @@ async def start(
         lock = undo.enter_context(lock_folder(state_dir))
         store = undo.enter_context(closing(Store(state_dir)))
         taken = listener.getsockname()[1]
-        app, tokens = InstalledApp.of(manifest), _tokens(state_dir)
-        workspace = build(f"http://{HOST}:{taken}", app, tokens, timing, store)
+        hub, faults = Hub(), Faults()
+        recorder = Recorder(timing.now, hub.seen)
+        apps = tuple(
+            _install(app, _tokens(state_dir, app.app_id if index else ""), timing, recorder, faults)
+            for index, app in enumerate(InstalledApp.all_of(manifests))
+        )
+        workspace = build(f"http://{HOST}:{taken}", apps, timing, store, recorder, hub, faults)
         runner = web.AppRunner(
             _application(workspace, taken),
             access_log=None,
@@ -97,7 +131,11 @@ async def start(
         await runner.setup()
         await web.SockSite(runner, listener).start()
         undo.pop_all()
+    for known in apps:
+        if known.http is not None:
+            workspace.in_background(known.http.verify())
     workspace.in_background(_checkpoints(state_dir, timing.checkpoint_every_s))
+    workspace.in_background(due.watch(workspace))
     return Running(workspace, runner, lock)
 
 
@@ -105,19 +143,22 @@ def serve(
     *,
     port: int,
     state_dir: Path,
-    manifest: Mapping[str, Any],
-    ready: Callable[[dict[str, str]], None],
+    manifests: Sequence[Mapping[str, Any]],
+    ready: Callable[[dict[str, Any]], None],
 ) -> None:
     """Runs a workspace until SIGINT or SIGTERM; `ready` is told how to reach it once calls are
     accepted.
     """
-    asyncio.run(_serve(port, state_dir, manifest, ready))
+    asyncio.run(_serve(port, state_dir, manifests, ready))
 
 
 async def _serve(
-    port: int, state_dir: Path, manifest: Mapping[str, Any], ready: Callable[[dict[str, str]], None]
+    port: int,
+    state_dir: Path,
+    manifests: Sequence[Mapping[str, Any]],
+    ready: Callable[[dict[str, Any]], None],
 ) -> None:
-    running = await start(port=port, state_dir=state_dir, manifest=manifest)
+    running = await start(port=port, state_dir=state_dir, manifests=manifests)
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -143,11 +184,20 @@ def _listen(port: int) -> socket.socket:
     return listener
 
 
-def _tokens(state_dir: Path) -> Tokens:
+def _install(
+    app: InstalledApp, tokens: Tokens, timing: Timing, recorder: Recorder, faults: Faults
+) -> Installation:
+    transport: Transport = Sockets(app.app_id, timing, recorder)
+    if app.request_urls is not None:
+        transport = HttpTransport(app.request_urls, tokens.signing_secret, timing)
+    return Installation(app, tokens, Dispatch(app.app_id, transport, timing, recorder, faults))
+
+
+def _tokens(state_dir: Path, app_id: str) -> Tokens:
     try:
-        return secrets_file.read_or_make(state_dir)
+        return secrets_file.read_or_make(state_dir, app_id)
     except (ValueError, TypeError) as error:
-        reason = f"{secrets_file.FILE} is damaged"
+        reason = f"{secrets_file.file_name(app_id)} is damaged"
         raise StateUnreadable(state_dir, reason) from error
     except OSError as error:
         raise StateUnreadable(state_dir, str(error)) from error
@@ -171,13 +221,21 @@ def _application(workspace: Workspace, port: int) -> web.Application:
             web.get("/", _page),
             web.get("/archives/{channel}/{ts}", _page),
             web.static("/static", STATIC),
-            web.get("/link", workspace.sockets.link),
+            web.get("/link", functools.partial(_link, workspace)),
             web.route("*", "/api/{method}", functools.partial(web_api.call, workspace)),
-            web.post("/response/{key}", functools.partial(responses.respond, workspace)),
+            web.post("/response/{key}", functools.partial(recording.respond, workspace)),
+            *file_routes.routes(workspace),
             *ui.routes(workspace),
         ]
     )
     return application
+
+
+async def _link(workspace: Workspace, request: web.Request) -> web.StreamResponse:
+    installed = workspace.installation(request.query.get("app_id", ""))
+    if installed is None or installed.sockets is None:
+        return web.Response(status=403, text="No app with this app_id is in Socket Mode.")
+    return await installed.sockets.link(request)
 
 
 async def _page(_: web.Request) -> web.FileResponse:

@@ -10,7 +10,8 @@ from typing import Any
 
 from bot.workspace import payloads
 from bot.workspace.elements import complaints, input_blocks
-from bot.workspace.interactions import act_of
+from bot.workspace.installation import Installation
+from bot.workspace.interactions import act_of, owner_of
 from bot.workspace.people import Person
 from bot.workspace.refusals import SlackError
 from bot.workspace.validate import check_view
@@ -43,19 +44,24 @@ async def submit(
     missing = complaints(view["blocks"], view["state"]["values"])
     if missing:
         return Submitted(delivered=False, response_action="errors", errors=missing)
-    payload = payloads.view_submission(act_of(workspace, person), view)
-    delivery = await workspace.sockets.deliver("interactive", payload)
+    app = owner_of(workspace, view)
+    payload = payloads.view_submission(act_of(workspace, app, person), view)
+    delivery = await app.deliver("interactive", payload)
     if delivery.error:
         return _failed(workspace, person, delivery.error, delivered=False)
     reply = delivery.reply if isinstance(delivery.reply, dict) else {}
     try:
-        return _apply(workspace, person, view["id"], reply)
+        return _apply(workspace, app, person, view["id"], reply)
     except SlackError as refusal:
         return _failed(workspace, person, refusal.error)
 
 
 def _apply(
-    workspace: Workspace, person: Person, view_id: str, reply: Mapping[str, Any]
+    workspace: Workspace,
+    app: Installation,
+    person: Person,
+    view_id: str,
+    reply: Mapping[str, Any],
 ) -> Submitted:
     """Does what the app answered; SlackError if that is not an answer to a form."""
     action = reply.get("response_action")
@@ -70,9 +76,9 @@ def _apply(
     elif action == "errors":
         return Submitted(response_action="errors", errors=_checked_errors(view, reply))
     elif action == "update":
-        views.update(person.id, view, _checked_view(reply))
+        views.update(app.app, person.id, view, _checked_view(reply))
     elif action == "push":
-        views.push(person.id, _checked_view(reply))
+        views.push(app.app, person.id, _checked_view(reply))
     else:
         raise SlackError(INVALID_RESPONSE)
     return Submitted(response_action=action)
@@ -113,6 +119,7 @@ def close(workspace: Workspace, person: Person, view_id: str) -> None:
         workspace.views.close(person.id, view)
     for gone in reversed(closed):
         if gone["notify_on_close"]:
-            act = act_of(workspace, person)
+            app = owner_of(workspace, gone)
+            act = act_of(workspace, app, person)
             payload = payloads.view_closed(act, gone, is_cleared=is_cleared)
-            workspace.in_background(workspace.sockets.deliver("interactive", payload))
+            workspace.in_background(app.deliver("interactive", payload))

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict
-from typing import Any
 
 from aiohttp import web
 
-from bot.workspace import interactions, posting, submissions
+from bot.workspace import interactions, posting, submissions, ui_control, ui_files, ui_parts
+from bot.workspace.delivery import Delivery
 from bot.workspace.interactions import Click
-from bot.workspace.people import TEAM_ID, TEAM_NAME, Channel, Person
+from bot.workspace.people import TEAM_ID, TEAM_NAME
 from bot.workspace.refusals import UiRefused
-from bot.workspace.socket_mode import Delivery
 from bot.workspace.store import Message, Span
+from bot.workspace.ui_parts import Answer, Json
 from bot.workspace.workspace import Workspace
 
-Json = dict[str, Any]
-Answer = Callable[[Workspace, web.Request], Awaitable[Json]]
 PAGE_LIMIT = 1000
 
 
@@ -28,16 +24,21 @@ def routes(workspace: Workspace) -> list[web.RouteDef]:
     """Every /ui route of this workspace."""
     gets: Mapping[str, Answer] = {
         "state": state,
+        "files": ui_files.files,
         "messages": messages,
         "thread": thread,
-        "seen": seen,
+        "inspector": ui_control.inspector,
+        "control": ui_control.read,
     }
     posts: Mapping[str, Answer] = {
         "message": write,
         "command": command,
+        "file": ui_files.upload,
         "action": action,
         "submit": submit,
         "close": close,
+        "control": ui_control.change,
+        "verify": verify,
     }
     return [
         *(web.get(f"/ui/{name}", _answering(workspace, do)) for name, do in gets.items()),
@@ -59,71 +60,16 @@ def _answering(
     return handle
 
 
-# --- arguments ------------------------------------------------------------------------------------
-
-
-async def _body(request: web.Request) -> Json:
-    try:
-        body = json.loads(await request.read())
-    except ValueError as error:
-        raise UiRefused("The body is not JSON.") from error
-    if not isinstance(body, dict):
-        raise UiRefused("The body is not a JSON object.")
-    return body
-
-
-def _text(body: Mapping[str, Any], name: str, *, required: bool = True) -> str:
-    value = body.get(name)
-    if value is None and not required:
-        return ""
-    if not isinstance(value, str) or (required and not value.strip()):
-        raise UiRefused(f"{name} must be text, not {value!r}.")
-    return value
-
-
-def _object(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    value = body.get(name) or {}
-    if not isinstance(value, dict):
-        raise UiRefused(f"{name} must be an object, not {value!r}.")
-    return value
-
-
-def _values(given: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """State values: block_id -> action_id -> an object."""
-    values = _object(given, name)
-    for block_id in values:
-        for action_id in _object(values, block_id):
-            _object(values[block_id], action_id)
-    return values
-
-
-def _person(workspace: Workspace, given: Mapping[str, Any]) -> Person:
-    """Who acts: a human member, the first one if nobody is named."""
-    people = [p for p in workspace.store.people() if not p.is_bot]
-    wanted = given.get("user") or people[0].id
-    for person in people:
-        if person.id == wanted:
-            return person
-    raise UiRefused(f"There is no person {wanted!r} here.", status=404)
-
-
-def _channel(workspace: Workspace, person: Person, given: Mapping[str, Any]) -> Channel:
-    """The conversation, if this person sees it."""
-    wanted = given.get("channel")
-    channel = workspace.store.channel(wanted) if isinstance(wanted, str) else None
-    if channel is None or posting.audience(channel) not in ("", person.id):
-        raise UiRefused(f"There is no channel {wanted!r} here.", status=404)
-    return channel
-
-
 # --- reading --------------------------------------------------------------------------------------
 
 
 async def state(workspace: Workspace, request: web.Request) -> Json:
     """GET /ui/state"""
-    me = _person(workspace, request.query)
-    store, app = workspace.store, workspace.app
-    channels = [c for c in store.channels() if posting.audience(c) in ("", me.id)]
+    me = ui_parts.person(workspace, request.query)
+    store = workspace.store
+    channels = [c for c in store.channels() if posting.may_see(workspace, me, c)]
+    apps = [installed.app for installed in workspace.apps]
+    of_bot = {app.bot_user_id: app for app in apps}
     return {
         "team": {"id": TEAM_ID, "name": TEAM_NAME, "url": f"{workspace.url}/"},
         "me": {"id": me.id, "name": me.name, "real_name": me.real_name},
@@ -133,6 +79,7 @@ async def state(workspace: Workspace, request: web.Request) -> Json:
                 "name": p.name,
                 "real_name": p.real_name,
                 "is_bot": p.is_bot,
+                "role": p.role,
                 "color": p.color,
             }
             for p in store.people()
@@ -140,22 +87,42 @@ async def state(workspace: Workspace, request: web.Request) -> Json:
         "channels": [
             {
                 "id": c.id,
-                "name": app.bot_name if c.is_im else c.name,
+                "name": of_bot[c.im_bot].bot_name if c.is_im else c.name,
                 "is_im": c.is_im,
+                "is_private": c.is_private,
+                "is_archived": c.is_archived,
+                "app_id": of_bot[c.im_bot].app_id if c.is_im else "",
                 "is_member": store.is_member(c.id, me.id),
-                "bot_is_member": store.is_member(c.id, app.bot_user_id),
+                "bot_is_member": any(store.is_member(c.id, bot) for bot in of_bot),
             }
             for c in channels
+            if not c.is_im or c.im_bot in of_bot
         ],
-        "commands": [{**vars(c), "app": app.name} for c in app.commands],
+        "apps": [
+            {
+                "id": installed.app.app_id,
+                "name": installed.app.name,
+                "bot_user_id": installed.app.bot_user_id,
+                "bot_name": installed.app.bot_name,
+                "has_home": installed.app.has_home,
+                "has_messages_tab": installed.app.has_messages_tab,
+                "is_connected": installed.transport.is_connected,
+                "transport": installed.transport.name,
+                "shortcuts": [vars(shortcut) for shortcut in installed.app.shortcuts],
+            }
+            for installed in workspace.apps
+        ],
+        "commands": [
+            {**vars(c), "app": app.name, "app_id": app.app_id} for app in apps for c in app.commands
+        ],
         "views": workspace.views.stack(me.id),
     }
 
 
 async def messages(workspace: Workspace, request: web.Request) -> Json:
     """GET /ui/messages: the channel, oldest first, with what only this person sees."""
-    me = _person(workspace, request.query)
-    channel = _channel(workspace, me, request.query)
+    me = ui_parts.person(workspace, request.query)
+    channel = ui_parts.channel(workspace, me, request.query)
     limit, before = _limit(request.query.get("limit", "100")), request.query.get("before", "")
     found = workspace.store.history(channel.id, Span(before=before), limit=limit + 1)
     has_more = len(found) > limit
@@ -181,8 +148,8 @@ def _by_ts(found: list[Message]) -> list[Message]:
 
 async def thread(workspace: Workspace, request: web.Request) -> Json:
     """GET /ui/thread: the root and all replies, oldest first."""
-    me = _person(workspace, request.query)
-    channel = _channel(workspace, me, request.query)
+    me = ui_parts.person(workspace, request.query)
+    channel = ui_parts.channel(workspace, me, request.query)
     ts = request.query.get("ts", "")
     root = workspace.store.message(channel.id, ts)
     if root is None:
@@ -196,20 +163,19 @@ async def thread(workspace: Workspace, request: web.Request) -> Json:
     return {"messages": _by_ts([*shown, *replies, *own])}
 
 
-async def seen(workspace: Workspace, request: web.Request) -> Json:
-    """GET /ui/seen: the latest Web API calls, the oldest first."""
-    return {"calls": [asdict(call) for call in workspace.seen]}
-
-
 async def events(workspace: Workspace, request: web.Request) -> web.StreamResponse:
-    """GET /ui/events: everything that happens, as server-sent events, until the page leaves."""
+    """GET /ui/events: everything that happens, as server-sent events, until the page leaves; with
+    inspector=1 also when there is more to inspect.
+    """
     try:
-        person = _person(workspace, request.query)
+        person = ui_parts.person(workspace, request.query)
     except UiRefused as refusal:
         return web.json_response({"ok": False, "error": str(refusal)}, status=refusal.status)
     headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
     response = web.StreamResponse(headers=headers)
-    subscription = workspace.hub.subscribe(person.id)
+    subscription = workspace.hub.subscribe(
+        person.id, inspects=request.query.get("inspector") == "1"
+    )
     try:
         await response.prepare(request)
         await response.write(b"retry: 1000\n\n")
@@ -233,23 +199,23 @@ async def events(workspace: Workspace, request: web.Request) -> web.StreamRespon
 
 async def write(workspace: Workspace, request: web.Request) -> Json:
     """POST /ui/message"""
-    body = await _body(request)
-    person = _person(workspace, body)
-    channel = _channel(workspace, person, body)
-    thread_ts = _text(body, "thread_ts", required=False)
-    posted = interactions.write(workspace, person, channel, _text(body, "text"), thread_ts)
+    body = await ui_parts.body(request)
+    person = ui_parts.person(workspace, body)
+    channel = ui_parts.channel(workspace, person, body)
+    thread_ts = ui_parts.text(body, "thread_ts", required=False)
+    posted = interactions.write(workspace, person, channel, ui_parts.text(body, "text"), thread_ts)
     return {"ts": posted["ts"]}
 
 
 async def command(workspace: Workspace, request: web.Request) -> Json:
     """POST /ui/command: answers when the app has acknowledged, or could not."""
-    body = await _body(request)
-    person = _person(workspace, body)
-    channel = _channel(workspace, person, body)
-    word = _text(body, "command")
+    body = await ui_parts.body(request)
+    person = ui_parts.person(workspace, body)
+    channel = ui_parts.channel(workspace, person, body)
+    word = ui_parts.text(body, "command")
     if body.get("thread_ts"):
         raise UiRefused(f"{word} is not supported in threads. Sorry!")
-    text = _text(body, "text", required=False).strip()
+    text = ui_parts.text(body, "text", required=False).strip()
     delivery = await interactions.command(workspace, person, channel, word, text)
     return _told(delivery) | ({"response": delivery.reply} if delivery.reply else {})
 
@@ -262,29 +228,29 @@ def _told(delivery: Delivery) -> Json:
 
 async def action(workspace: Workspace, request: web.Request) -> Json:
     """POST /ui/action"""
-    body = await _body(request)
-    person = _person(workspace, body)
-    given = _object(body, "action")
+    body = await ui_parts.body(request)
+    person = ui_parts.person(workspace, body)
+    given = ui_parts.mapping(body, "action")
     click = Click(
-        block_id=_text(given, "block_id"),
-        action_id=_text(given, "action_id"),
+        block_id=ui_parts.text(given, "block_id"),
+        action_id=ui_parts.text(given, "action_id"),
         given={name: given[name] for name in given if name not in ("block_id", "action_id")},
-        values=_values(_object(body, "state"), "values"),
+        values=ui_parts.values(ui_parts.mapping(body, "state"), "values"),
     )
     if body.get("view_id"):
-        view_id = _text(body, "view_id")
+        view_id = ui_parts.text(body, "view_id")
         return _told(await interactions.act_on_view(workspace, person, view_id, click))
-    channel = _channel(workspace, person, body)
-    ts = _text(body, "message_ts")
+    channel = ui_parts.channel(workspace, person, body)
+    ts = ui_parts.text(body, "message_ts")
     return _told(await interactions.act_on_message(workspace, person, channel, ts, click))
 
 
 async def submit(workspace: Workspace, request: web.Request) -> Json:
     """POST /ui/submit"""
-    body = await _body(request)
-    person = _person(workspace, body)
-    values = _values(body, "values")
-    done = await submissions.submit(workspace, person, _text(body, "view_id"), values)
+    body = await ui_parts.body(request)
+    person = ui_parts.person(workspace, body)
+    values = ui_parts.values(body, "values")
+    done = await submissions.submit(workspace, person, ui_parts.text(body, "view_id"), values)
     answer: Json = {
         "delivered": done.delivered,
         "response_action": done.response_action,
@@ -297,7 +263,17 @@ async def submit(workspace: Workspace, request: web.Request) -> Json:
 
 async def close(workspace: Workspace, request: web.Request) -> Json:
     """POST /ui/close"""
-    body = await _body(request)
-    person = _person(workspace, body)
-    submissions.close(workspace, person, _text(body, "view_id"))
+    body = await ui_parts.body(request)
+    person = ui_parts.person(workspace, body)
+    submissions.close(workspace, person, ui_parts.text(body, "view_id"))
     return {"views": workspace.views.stack(person.id)}
+
+
+async def verify(workspace: Workspace, request: web.Request) -> Json:
+    """POST /ui/verify: asks an app's events URL for the challenge (url_verification)."""
+    body = await ui_parts.body(request)
+    installed = workspace.installation(ui_parts.text(body, "app"))
+    if installed is None or installed.http is None:
+        raise UiRefused(f"No app {body['app']!r} takes events over HTTP.", status=404)
+    error = await installed.http.verify()
+    return {"verified": False, "error": error} if error else {"verified": True}

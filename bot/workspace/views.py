@@ -43,11 +43,10 @@ def _new_hash() -> str:
 class Views:
     """What every person has open. Each change is told to that person's pages."""
 
-    def __init__(self, app: InstalledApp, hub: Hub) -> None:
-        self._app = app
+    def __init__(self, hub: Hub) -> None:
         self._hub = hub
         self._stacks: dict[str, list[View]] = {}
-        self._homes: dict[str, View] = {}
+        self._homes: dict[tuple[str, str], View] = {}
 
     # --- reading --------------------------------------------------------------------------------
 
@@ -55,10 +54,12 @@ class Views:
         """The person's modals, the lowest first."""
         return list(self._stacks.get(person, []))
 
-    def find(self, *, view_id: str = "", external_id: str = "") -> tuple[str, View]:
-        """Who has this view open, and the view; SlackError not_found."""
+    def find(
+        self, app: InstalledApp, *, view_id: str = "", external_id: str = ""
+    ) -> tuple[str, View]:
+        """Who has this view of the app open, and the view; SlackError not_found."""
         for person, stack in self._stacks.items():
-            for view in stack:
+            for view in (v for v in stack if v["app_id"] == app.app_id):
                 if view_id and view["id"] == view_id:
                     return person, view
                 if external_id and view["external_id"] == external_id:
@@ -74,29 +75,36 @@ class Views:
 
     # --- what an app does -----------------------------------------------------------------------
 
-    def open(self, person: str, given: Mapping[str, Any]) -> View:
+    def open(self, app: InstalledApp, person: str, given: Mapping[str, Any]) -> View:
         """Shows a modal in place of what the person had open."""
-        self._refuse_double_external_id(given, but="")
-        view = self._new(given)
+        self._refuse_double_external_id(app, given, but="")
+        view = self._new(app, given)
         self._stacks[person] = [view]
         self._tell(person, "open", view)
         return view
 
-    def push(self, person: str, given: Mapping[str, Any]) -> View:
+    def push(self, app: InstalledApp, person: str, given: Mapping[str, Any]) -> View:
         """Shows a modal above the others."""
         stack = self._stacks.get(person, [])
         if not stack:
             raise SlackError("invalid_trigger_id")
         if len(stack) >= STACK_LIMIT:
             raise SlackError("push_limit_reached")
-        self._refuse_double_external_id(given, but="")
-        view = self._new(given)
+        self._refuse_double_external_id(app, given, but="")
+        view = self._new(app, given)
         view |= {"root_view_id": stack[0]["id"], "previous_view_id": stack[-1]["id"]}
         stack.append(view)
         self._tell(person, "push", view)
         return view
 
-    def update(self, person: str, old: View, given: Mapping[str, Any], view_hash: str = "") -> View:
+    def update(
+        self,
+        app: InstalledApp,
+        person: str,
+        old: View,
+        given: Mapping[str, Any],
+        view_hash: str = "",
+    ) -> View:
         """Puts new content into an open modal; what was entered stays under the same ids."""
         if view_hash and view_hash != old["hash"]:
             raise SlackError("hash_conflict")
@@ -104,23 +112,25 @@ class Views:
             raise SlackError(
                 "invalid_arguments", "cannot change the type [json-pointer:/view/type]"
             )
-        self._refuse_double_external_id(given, but=old["id"])
+        self._refuse_double_external_id(app, given, but=old["id"])
         kept = {name: old[name] for name in ("id", "root_view_id", "previous_view_id")}
-        view = self._new(given, before=old["state"]["values"]) | kept
+        view = self._new(app, given, before=old["state"]["values"]) | kept
         stack = self._stacks[person]
         stack[stack.index(old)] = view
         self._tell(person, "update", view)
         return view
 
-    def publish(self, person: str, given: Mapping[str, Any], view_hash: str = "") -> View:
+    def publish(
+        self, app: InstalledApp, person: str, given: Mapping[str, Any], view_hash: str = ""
+    ) -> View:
         """Puts content on the person's Home tab of the app."""
-        old = self._homes.get(person)
+        old = self._homes.get((app.app_id, person))
         if view_hash and (old is None or view_hash != old["hash"]):
             raise SlackError("hash_conflict")
-        view = self._new(given)
+        view = self._new(app, given)
         if old is not None:
             view["id"] = view["root_view_id"] = old["id"]
-        self._homes[person] = view
+        self._homes[app.app_id, person] = view
         return view
 
     # --- what a person does ---------------------------------------------------------------------
@@ -142,7 +152,12 @@ class Views:
 
     # --- inside ---------------------------------------------------------------------------------
 
-    def _new(self, given: Mapping[str, Any], before: Mapping[str, Any] | None = None) -> View:
+    def _new(
+        self,
+        app: InstalledApp,
+        given: Mapping[str, Any],
+        before: Mapping[str, Any] | None = None,
+    ) -> View:
         view_id = f"V0{secrets.token_hex(5).upper()}"
         blocks = with_ids(given["blocks"], random_ids())
         return {
@@ -155,14 +170,17 @@ class Views:
             "hash": _new_hash(),
             "root_view_id": view_id,
             "previous_view_id": None,
-            "app_id": self._app.app_id,
+            "app_id": app.app_id,
             "app_installed_team_id": TEAM_ID,
-            "bot_id": self._app.bot_id,
+            "bot_id": app.bot_id,
         }
 
-    def _refuse_double_external_id(self, given: Mapping[str, Any], *, but: str) -> None:
+    def _refuse_double_external_id(
+        self, app: InstalledApp, given: Mapping[str, Any], *, but: str
+    ) -> None:
         external_id = given.get("external_id")
         open_views = [view for stack in self._stacks.values() for view in stack]
+        open_views = [view for view in open_views if view["app_id"] == app.app_id]
         if external_id and any(
             view["external_id"] == external_id and view["id"] != but for view in open_views
         ):

@@ -5,57 +5,49 @@ request.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
 from bot.workspace.ephemerals import Ephemerals
+from bot.workspace.faults import Faults
+from bot.workspace.files import Files
 from bot.workspace.grants import Grants
 from bot.workspace.hub import Hub
+from bot.workspace.installation import Installation
 from bot.workspace.installed_app import InstalledApp
+from bot.workspace.limits import Limits
 from bot.workspace.people import (
     BOT_CHANNEL,
     CHANNELS,
+    GUEST_CHANNEL,
     PEOPLE,
     Channel,
     Person,
     bot_person,
 )
-from bot.workspace.secrets_file import Tokens
-from bot.workspace.socket_mode import Sockets
+from bot.workspace.recorder import Recorder
 from bot.workspace.store import Store
 from bot.workspace.timing import Timing
 from bot.workspace.views import Views
 
-SEEN_LIMIT = 500
-
-
-@dataclass(frozen=True)
-class SeenCall:
-    """One Web API call; `at` in seconds since the epoch."""
-
-    method: str
-    ok: bool
-    error: str
-    at: float
-
 
 @dataclass
 class Workspace:
-    """Everything that one app and its people share. `url` has no slash at its end."""
+    """Everything that the apps and the people share. `url` has no slash at its end."""
 
     url: str
-    app: InstalledApp
-    tokens: Tokens
+    apps: tuple[Installation, ...]
     timing: Timing
     store: Store
     hub: Hub
-    sockets: Sockets
+    recorder: Recorder
+    limits: Limits
     grants: Grants
     views: Views
+    files: Files
+    faults: Faults
     ephemerals: Ephemerals = field(default_factory=Ephemerals)
-    seen: deque[SeenCall] = field(default_factory=lambda: deque(maxlen=SEEN_LIMIT))
     _background: set[asyncio.Task[Any]] = field(default_factory=set)
 
     def in_background(self, work: Coroutine[Any, Any, Any]) -> None:
@@ -67,7 +59,7 @@ class Workspace:
     async def stop(self) -> None:
         """Ends streams, links and work in the background."""
         self.hub.close()
-        await self.sockets.close()
+        await asyncio.gather(*(installed.transport.close() for installed in self.apps))
         for task in list(self._background):
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
@@ -76,38 +68,69 @@ class Workspace:
         """The member with this id."""
         return next((p for p in self.store.people() if p.id == person_id), None)
 
-    def direct_message(self, person: str) -> Channel:
-        """The bot's conversation with this person, made at the first call."""
-        channel = Channel(f"D{person[1:]}", "", int(self.timing.now()), im_user=person)
-        self.store.add_channel(channel, (person, self.app.bot_user_id))
+    def installation(self, app_id: str) -> Installation | None:
+        """The installed app with this id."""
+        return next((known for known in self.apps if known.app.app_id == app_id), None)
+
+    def commanded(self, word: str) -> Installation | None:
+        """The app that has this slash command; of several the one installed last, as in Slack."""
+        having = [known for known in self.apps if known.app.command(word) is not None]
+        return having[-1] if having else None
+
+    def direct_message(self, app: InstalledApp, person: str) -> Channel:
+        """The conversation of an app's bot with this person, made at the first call."""
+        bot, now = app.bot_user_id, int(self.timing.now())
+        channel = Channel(
+            self.direct_message_id(app, person), "", now, im_user=person, im_bot=bot, creator=bot
+        )
+        self.store.add_channel(channel, (person, bot))
         return channel
 
+    def direct_message_id(self, app: InstalledApp, person: str) -> str:
+        """The id that the conversation of an app's bot with this person has, or will have."""
+        first = self.apps[0].app is app
+        return f"D{person[1:]}" if first else f"D{person[1:]}{app.app_id.removeprefix('A0')}"
+
     def furnish(self) -> None:
-        """Puts the people and channels of the start into an empty workspace, and the app's bot
+        """Puts the people and channels of the start into an empty workspace, and the apps' bots
         into any.
         """
-        for person in (*PEOPLE, bot_person(self.app)):
+        bots = [bot_person(installed.app) for installed in self.apps]
+        known = {person.id for person in self.store.people()}
+        people = [p for p in PEOPLE if not p.is_bot]
+        for person in (*PEOPLE, *bots):
             self.store.put_person(person)
-        everyone = [p.id for p in PEOPLE if not p.is_bot]
         for channel_id, name in CHANNELS:
-            bot = [self.app.bot_user_id] if channel_id == BOT_CHANNEL else []
-            channel = Channel(channel_id, name, int(self.timing.now()))
-            self.store.add_channel(channel, [*everyone, *bot])
+            channel = Channel(channel_id, name, int(self.timing.now()), creator=people[0].id)
+            members = [p.id for p in people if not p.is_guest or channel_id == GUEST_CHANNEL]
+            self.store.add_channel(channel, members)
+        for bot in bots:
+            if bot.id not in known:
+                self.store.add_member(BOT_CHANNEL, bot.id)
 
 
-def build(url: str, app: InstalledApp, tokens: Tokens, timing: Timing, store: Store) -> Workspace:
+def build(
+    url: str,
+    apps: tuple[Installation, ...],
+    timing: Timing,
+    store: Store,
+    recorder: Recorder,
+    hub: Hub,
+    faults: Faults,
+) -> Workspace:
     """A furnished workspace on this store, nobody connected yet."""
-    hub = Hub()
     workspace = Workspace(
         url=url,
-        app=app,
-        tokens=tokens,
+        apps=apps,
         timing=timing,
         store=store,
         hub=hub,
-        sockets=Sockets(app.app_id, ack_deadline_s=timing.ack_deadline_s),
+        recorder=recorder,
+        limits=Limits(timing.now, is_on=timing.has_rate_limits),
         grants=Grants(timing),
-        views=Views(app, hub),
+        views=Views(hub),
+        files=Files(store, timing, url),
+        faults=faults,
     )
     workspace.furnish()
     return workspace
