@@ -2,6 +2,7 @@
 import { html, render, useEffect, useLayoutEffect, useRef, useState } from './ui.js';
 import { Composer } from './composer.js';
 import { Store, useStore, useStoreState } from './context.js';
+import { AppHome, AppTabs } from './home.js';
 import { Inspector } from './inspector.js';
 import { MessageList } from './list.js';
 import { Locked } from './locked.js';
@@ -55,6 +56,7 @@ function ChannelView({ state, onMenu, banner }) {
         ${state.people.filter(p => p.is_bot && p.id !== SLACKBOT && channel.bot_is_member).map(p =>
         html`<span class="with">with <b>${p.real_name || p.name}</b></span>`)}</span>
     </header>
+    <${AppTabs} app=${state.apps.find(app => app.id === channel.app_id)} channels=${state.channels} current="messages" />
     ${banner}
     <${MessageList} label=${`Messages in ${label}`} channel=${state.channel} messages=${list?.messages ?? NOTHING}
       directory=${state.directory} target=${state.thread ? null : state.target} newSince=${state.newSince}
@@ -108,16 +110,6 @@ const Waiting = ({ phase }) => html`<main class="waiting"><h1>${phase === 'faile
   <p>${phase === 'failed' ? 'Is it still running? This page tries again by itself.'
     : html`<span class="spinner"></span>`}</p></main>`;
 
-function AppPage({ state, onMenu, banner }) {
-  const app = state.apps.find(known => known.id === state.app);
-  return html`<main class="channel">
-    <header class="topbar"><button type="button" class="icon hamburger" aria-label="Channels" aria-controls="sidebar"
-      onClick=${onMenu}>☰</button><h1>${app.name}</h1></header>
-    ${banner}
-    <div class="beginning"><h2>${app.name}</h2><p>This app is ${app.is_connected ? '' : 'not '}connected.</p></div>
-  </main>`;
-}
-
 /** Whether there is something to draw; at the start no channel is chosen yet. */
 const isThere = ({ phase, view, channel, channels }) =>
   phase === 'ready' && (view !== 'channel' || Boolean(channel) || channels.length === 0);
@@ -129,7 +121,7 @@ function titleOf({ view, app, channel, apps, directory }) {
   return channel ? `#${directory.channel(channel).name}` : 'No channel';
 }
 
-const VIEWS = { channel: ChannelView, home: AppPage, inspector: Inspector };
+const VIEWS = { channel: ChannelView, home: AppHome, inspector: Inspector };
 
 function App({ store }) {
   const state = useStoreState(store);
