@@ -51,7 +51,7 @@ function ChannelView({ state, onMenu, banner }) {
     <header class="topbar">
       <button type="button" class="icon hamburger" aria-label="Channels" aria-controls="sidebar"
         onClick=${onMenu}>☰</button>
-      <h1>${channel.is_im ? '' : html`<${ChannelSign} channel=${channel} />`}${channel.name}</h1>
+      <h1>${channel.is_im ? '' : html`<${ChannelSign} channel=${channel} /> `}${channel.name}</h1>
       <span class="about">${channel.is_archived && html`<span class="tag">Archived</span>`}
         ${state.people.filter(p => p.is_bot && p.id !== SLACKBOT && channel.bot_is_member).map(p =>
         html`<span class="with">with <b>${p.real_name || p.name}</b></span>`)}</span>

@@ -61,7 +61,7 @@ function Side({ known, nameOf, learn, open, onClose }) {
       <span class="count">${faults}<span class="sr"> on</span></span>`}</button>`;
   return html`<aside ref=${root} class=${`inspector-side${open ? ' open' : ''}`} aria-label="State and faults"
       onKeyDown=${event => event.key === 'Escape' && onClose()}>
-    <div class="tabs">
+    <div class="side-tabs">
       <div role="tablist" aria-label="State and faults" onKeyDown=${onKeyDown}>${Object.entries(TABS).map(tabOf)}</div>
       <button type="button" class="icon close-side" aria-label="Close" onClick=${onClose}>✕</button></div>
     <div class="panels" role="tabpanel" id="side-panel" aria-labelledby=${`tab-${tab}`} tabindex="0">
