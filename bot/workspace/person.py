@@ -119,6 +119,14 @@ class Person:
         """Closes a form without submitting it."""
         return self._post("close", {"view_id": view_id})
 
+    def controls(self) -> Json:
+        """Which faults are due, whether there are rate limits, and what the clock shows."""
+        return self._get("control")
+
+    def control(self, **wanted: Any) -> Json:
+        """Makes trouble, or takes it away: see ui_control.py for what there is."""
+        return self._post("control", wanted)
+
     # --- inside -------------------------------------------------------------------------------
 
     def _get(self, path: str, **query: str) -> Json:

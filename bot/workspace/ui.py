@@ -28,6 +28,7 @@ def routes(workspace: Workspace) -> list[web.RouteDef]:
         "messages": messages,
         "thread": thread,
         "inspector": ui_control.inspector,
+        "control": ui_control.read,
     }
     posts: Mapping[str, Answer] = {
         "message": write,
@@ -36,6 +37,7 @@ def routes(workspace: Workspace) -> list[web.RouteDef]:
         "action": action,
         "submit": submit,
         "close": close,
+        "control": ui_control.change,
         "verify": verify,
     }
     return [
