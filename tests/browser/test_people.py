@@ -156,3 +156,15 @@ def test_on_a_phone_a_picked_app_puts_the_sidebar_away(open_page: OpenPage) -> N
     page.get_by_role("link", name="Weather not connected").click()
     expect(page.get_by_role("navigation", name="Channels")).to_be_hidden()
     expect(page.get_by_role("heading", level=1)).to_contain_text("Weather")
+
+
+def test_the_sidebar_follows_an_app_that_comes_and_goes(
+    open_page: OpenPage, workspace: RunningWorkspace, slack: WebClient
+) -> None:
+    page = open_page()
+    entry = page.get_by_role("navigation").get_by_role("link").filter(has_text="Sample")
+    expect(entry).to_have_accessible_name("Sample not connected")
+    app = SampleApp(slack, workspace.app_token)
+    expect(entry).to_have_accessible_name("Sample connected")
+    app.close()
+    expect(entry).to_have_accessible_name("Sample not connected")

@@ -28,7 +28,7 @@ function useMedia(query) {
 function Complaints({ complaints }) {
   return html`<section class="complaints" aria-label="What the validator says">
     <h2>${counted(complaints.length, 'complaint')} of the validator</h2>
-    <ul>${complaints.map(({ words, pointer }) => html`<li>${words}${pointer !== null && html`
+    <ul>${complaints.map(({ words, pointer }) => html`<li>${words}${' '}${pointer !== null && html`
       <code>${pointer || '/'}</code>`}</li>`)}</ul>
   </section>`;
 }

@@ -43,11 +43,13 @@ const TABS = { limits: 'Limits and apps', faults: 'Faults' };
 
 const namesOfCalls = entries => [...new Set(entries.filter(e => e.kind === 'call').map(e => e.name))].sort();
 
+const FaultCount = ({ faults }) => faults.length > 0 &&
+  html` <span class="count">${faults.length}<span class="sr"> on</span></span>`;
+
 /** The right side: tabs. On a phone it covers the table until it is closed. */
 function Side({ known, nameOf, learn, open, onClose }) {
   const [tab, setTab] = useState('faults');
   const root = useRef();
-  const faults = known.faults.length;
   const methods = useMemo(() => namesOfCalls(known.entries), [known.entries]);
   function onKeyDown(event) {
     if (event.key !== 'ArrowRight' && event.key !== 'ArrowLeft') return;
@@ -57,8 +59,7 @@ function Side({ known, nameOf, learn, open, onClose }) {
   }
   const tabOf = ([name, words]) => html`<button key=${name} type="button" role="tab" id=${`tab-${name}`}
     aria-controls="side-panel" tabindex=${name === tab ? 0 : -1} aria-selected=${name === tab ? 'true' : 'false'}
-    onClick=${() => setTab(name)}>${words}${name === 'faults' && faults > 0 && html`
-      <span class="count">${faults}<span class="sr"> on</span></span>`}</button>`;
+    onClick=${() => setTab(name)}>${words}${name === 'faults' && html`<${FaultCount} faults=${known.faults} />`}</button>`;
   return html`<aside ref=${root} class=${`inspector-side${open ? ' open' : ''}`} aria-label="State and faults"
       onKeyDown=${event => event.key === 'Escape' && onClose()}>
     <div class="side-tabs">
@@ -96,7 +97,7 @@ export function Inspector({ state, onMenu, banner }) {
       <button type="button" class="btn" onClick=${() => setPaused(!paused)}>${paused ? 'Resume' : 'Pause'}</button>
       <button type="button" class="btn" onClick=${clear} disabled=${!known.entries.length}>Clear</button>
       <button type="button" class="btn open-side" ref=${opener} aria-expanded=${side ? 'true' : 'false'}
-        onClick=${() => setSide(!side)}>Faults</button>
+        onClick=${() => setSide(!side)}>Faults<${FaultCount} faults=${known.faults} /></button>
     </header>
     ${banner}
     <div class="inspector-body">
