@@ -51,7 +51,12 @@ def connected(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, behind: Behind
 ) -> Iterator[Connected]:
     folder = tmp_path_factory.mktemp(request.param)
-    place = Place(folder, CONFORMANCE, {"event_retries_after_s": (0.0, 0.0, 0.0)}, behind)
+    place = Place(
+        folder,
+        CONFORMANCE,
+        {"event_retries_after_s": (0.0, 0.0, 0.0), "has_rate_limits": False},
+        behind,
+    )
     with WAYS[request.param](place) as made:
         yield made
 
@@ -141,6 +146,7 @@ def modal(title: str = "Form", **more: Any) -> Json:
 
 
 BUTTON: Json = {"type": "button", "action_id": "go", "text": plain("Go"), "value": "1"}
+GO = {"block_id": "row", "action_id": "go"}
 ROW: Json = {"type": "actions", "block_id": "row", "elements": [BUTTON]}
 
 
@@ -228,14 +234,19 @@ def test_a_view_is_updated_by_its_newest_hash(at: Bench) -> None:
 
 
 def test_views_pile_up_to_three(at: Bench) -> None:
-    root = at.open()
+    root = at.open(blocks=[ROW])
+
+    def pressed() -> str:
+        """The trigger of a button in the form on top."""
+        view = at.seen()
+        at.ada.action({"type": "button", **GO}, view_id=view["id"])
+        return str(at.got("block_actions", about=view["id"]).body["trigger_id"])
+
     for height in (2, 3):
-        _, got = at.command()
-        trigger = got.body["trigger_id"]
-        pushed = at.bot.call("views_push", trigger_id=trigger, view=modal(f"View {height}"))
-        assert pushed["view"]["root_view_id"] == root["id"]
-    _, got = at.command()
-    fourth = error(at.bot, "views_push", trigger_id=got.body["trigger_id"], view=modal())
+        view = modal(f"View {height}", blocks=[ROW])
+        pushed = at.bot.call("views_push", trigger_id=pressed(), view=view)["view"]
+        assert pushed["root_view_id"] == root["id"]
+    fourth = error(at.bot, "views_push", trigger_id=pressed(), view=modal())
     assert fourth == "push_limit_reached"
 
 

@@ -70,6 +70,7 @@ def test_a_command_is_a_signed_form(tmp_path: Path) -> None:
 def test_an_interaction_is_a_form_with_one_field_and_an_event_is_json(tmp_path: Path) -> None:
     async def play(wire: Wire, listener: Listener) -> None:
         assert (await wire.press())["delivered"]
+        assert (await listener.next()).path == "/events", "an app hears of its own messages, too"
         got = await listener.next()
         assert got.path == "/action"
         (payload,) = parse_qs(got.body.decode(), strict_parsing=True)["payload"]
@@ -243,7 +244,10 @@ def test_every_attempt_is_recorded_with_its_status(tmp_path: Path) -> None:
         await wire.command()
         async with wire.session.get(f"{wire.running.url}/ui/inspector") as response:
             inspector = await response.json()
-        (entry,) = (entry for entry in inspector["entries"] if entry["kind"] == "http")
+        question, entry = (entry for entry in inspector["entries"] if entry["kind"] == "http")
+        assert (question["name"], question["ok"], question["status"]) == (
+            "url_verification", True, 200,
+        )  # fmt: skip
         assert entry["name"] == "slash_commands /weather" and entry["status"] == 418
         assert entry["error"] == "http_client_error"
         assert inspector["apps"][0]["transport"] == "http"
