@@ -71,8 +71,9 @@ class Dispatch:
 
     async def _send_in_vain(self, parcel: Parcel) -> Delivery:
         """The app gets it, and its acknowledgement does not come in time."""
-        deadline = self.timing.clock.sleep(self.timing.ack_deadline_s)
-        delivery, _ = await asyncio.gather(self.transport.send(parcel), deadline)
+        clock = self.timing.clock
+        over = clock.sleep_until(clock() + self.timing.ack_deadline_s)
+        delivery, _ = await asyncio.gather(self.transport.send(parcel), over)
         timed_out = Delivery(OPERATION_TIMEOUT, reason=self.transport.timeout_reason)
         return delivery if delivery.error else timed_out
 

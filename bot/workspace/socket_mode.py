@@ -43,7 +43,8 @@ class Sockets:
         self._timing = timing
         self._recorder = recorder
         self._tickets: dict[str, float] = {}
-        self._links: list[web.WebSocketResponse] = []
+        # Each link with what is set when it has ended.
+        self._links: dict[web.WebSocketResponse, asyncio.Event] = {}
         self._waiting: dict[str, asyncio.Future[Any]] = {}
 
     @property
@@ -79,7 +80,7 @@ class Sockets:
         is_short = request.query.get("debug_reconnects") == "true"
         timing = self._timing
         life_s = timing.debug_link_life_s if is_short else timing.link_life_s
-        self._links.append(link)
+        ended = self._links[link] = asyncio.Event()
         ending = asyncio.create_task(self._end_in_time(link, life_s))
         self._note("connect", answer=self._hello(life_s))
         try:
@@ -89,7 +90,8 @@ class Sockets:
             pass  # The app went away in the middle: nothing more to do with this link.
         finally:
             ending.cancel()
-            self._links.remove(link)
+            del self._links[link]
+            ended.set()
             self._note("disconnect", answer={"code": link.close_code})
         return link
 
@@ -114,7 +116,18 @@ class Sockets:
         await _say_disconnect(link, "warning")
         await self._timing.clock.sleep(self._timing.link_warning_s)
         # NB: closing ends `link`, which cancels whoever waits here for the link's end.
-        await asyncio.shield(_close(link, "refresh_requested"))
+        await asyncio.shield(self._dismiss(link, "refresh_requested"))
+
+    async def _dismiss(self, link: web.WebSocketResponse, reason: str) -> None:
+        """Leaves it to the app to close the link; closes it if the app does not."""
+        ended = self._links.get(link)
+        if ended is None or not await _say_disconnect(link, reason):
+            return
+        try:
+            async with asyncio.timeout(self._timing.link_goodbye_s):
+                await ended.wait()
+        except TimeoutError:
+            await link.close()
 
     async def _listen(self, link: web.WebSocketResponse) -> None:
         async for frame in link:
@@ -171,7 +184,8 @@ class Sockets:
         """
         if reason not in REASONS:
             raise ValueError(f"The reason is one of {', '.join(REASONS)}, not {reason!r}.")
-        end = self._warn_and_close if reason == "warning" else partial(_close, reason=reason)
+        is_warning = reason == "warning"
+        end = self._warn_and_close if is_warning else partial(self._dismiss, reason=reason)
         await asyncio.gather(*(end(link) for link in list(self._links)))
 
     async def lose_connection(self) -> bool:
@@ -181,8 +195,8 @@ class Sockets:
         return True
 
     async def close(self) -> None:
-        """Tells the app to connect again later, and closes every link."""
-        await self.disconnect("refresh_requested")
+        """Tells the app to connect again later, and closes every link at once."""
+        await asyncio.gather(*(_close(link, "refresh_requested") for link in list(self._links)))
 
 
 def _envelope(envelope_id: str, parcel: Parcel) -> Mapping[str, Any]:

@@ -91,11 +91,13 @@ class Timing:
     # How long after a failed delivery an event is sent again.
     event_retries_after_s: tuple[float, ...] = (0.0, 60.0, 300.0)
     # Socket Mode: how long a ticket is good, how long a link lives (with debug_reconnects=true in
-    # its URL: the shorter), how long before its end it is warned, how often it is pinged.
+    # its URL: the shorter), how long before its end it is warned, how long the app has to close it
+    # then, how often it is pinged.
     ticket_life_s: float = 30.0
     link_life_s: float = 18060.0
     debug_link_life_s: float = 360.0
     link_warning_s: float = 10.0
+    link_goodbye_s: float = 1.0
     link_ping_s: float = 30.0
 
     def now(self) -> float:

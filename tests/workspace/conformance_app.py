@@ -7,19 +7,23 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from queue import Queue
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from slack_bolt import App
 from slack_bolt.app.async_app import AsyncApp
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
+from slack_sdk.http_retry.builtin_async_handlers import AsyncRateLimitErrorRetryHandler
+from slack_sdk.http_retry.builtin_handlers import RateLimitErrorRetryHandler
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.webhook import WebhookClient
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
+T = TypeVar("T")
 Json = dict[str, Any]
 ANYTHING = re.compile(".*")
 COMMAND = "/weather"
@@ -79,7 +83,7 @@ def kind_of(body: Mapping[str, Any]) -> str:
 
 
 def sync_app(client: WebClient, signing_secret: str, ledger: Ledger) -> App:
-    app = App(client=client, signing_secret=signing_secret)
+    app = App(client=client, signing_secret=signing_secret, ignoring_self_events_enabled=False)
 
     def handle(ack: Any, body: Any, respond: Any, request: Any) -> None:
         plan = ledger.take(Got(body, request.headers, None, respond))
@@ -96,7 +100,7 @@ def sync_app(client: WebClient, signing_secret: str, ledger: Ledger) -> App:
 
 
 def async_app(client: AsyncWebClient, signing_secret: str, ledger: Ledger) -> AsyncApp:
-    app = AsyncApp(client=client, signing_secret=signing_secret)
+    app = AsyncApp(client=client, signing_secret=signing_secret, ignoring_self_events_enabled=False)
 
     async def handle(ack: Any, body: Any, respond: Any, request: Any) -> None:
         plan = ledger.take(Got(body, request.headers, None, respond))
@@ -136,6 +140,10 @@ class Bot(Protocol):
         """The SDK's client for a response URL."""
         ...
 
+    def wait_out_rate_limits(self) -> AbstractContextManager[None]:
+        """Lets the WebClient wait and try again, with the SDK's handler."""
+        ...
+
     def call(self, method: str, **arguments: Any) -> Json:
         """A method of the WebClient; SlackApiError when it is refused."""
         ...
@@ -152,6 +160,9 @@ class SyncBot:
 
     def webhook(self, url: str) -> WebhookClient:
         return WebhookClient(url)
+
+    def wait_out_rate_limits(self) -> AbstractContextManager[None]:
+        return _lent(self.app.client.retry_handlers, RateLimitErrorRetryHandler())
 
     def call(self, method: str, **arguments: Any) -> Json:
         return data_of(self.run(getattr(self.app.client, method), **arguments))
@@ -170,8 +181,18 @@ class AsyncBot:
     def webhook(self, url: str) -> AsyncWebhookClient:
         return AsyncWebhookClient(url)
 
+    def wait_out_rate_limits(self) -> AbstractContextManager[None]:
+        return _lent(self.app.client.retry_handlers, AsyncRateLimitErrorRetryHandler())
+
     def call(self, method: str, **arguments: Any) -> Json:
         return data_of(self.run(getattr(self.app.client, method), **arguments))
+
+
+@contextmanager
+def _lent(handlers: list[T], handler: T) -> Iterator[None]:
+    handlers.append(handler)
+    yield
+    handlers.remove(handler)
 
 
 def data_of(response: Any) -> Json:

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from socketserver import ThreadingMixIn
 from typing import Any
@@ -125,7 +126,8 @@ def sync_builtin(place: Place) -> Iterator[Connected]:
 
 @contextmanager
 def sync_websocket_client(place: Place) -> Iterator[Connected]:
-    with over_sockets(place, WebsocketClient) as connected:
+    # It notices a lost connection at its next ping.
+    with over_sockets(place, partial(WebsocketClient, ping_interval=1)) as connected:
         yield connected
 
 

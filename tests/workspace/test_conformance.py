@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 from slack_bolt.adapter.socket_mode import SocketModeHandler as Builtin
+from slack_sdk.errors import SlackApiError
 
 from bot.workspace.person import Person, filled
 from tests.harness import RunningWorkspace
@@ -37,11 +39,33 @@ from tests.workspace.connections import (
 )
 
 TUNING = "C0TUNING"
-EVENTS = ["app_mention", "message.channels", "message.im"]
+APP = "A0WEATHER"
 CONFORMANCE: Json = {
     **MANIFEST,
-    "oauth_config": {"scopes": {"bot": [*SCOPES, "files:read", "files:write"]}},
-    "settings": {**MANIFEST["settings"], "event_subscriptions": {"bot_events": EVENTS}},
+    "oauth_config": {
+        "scopes": {
+            "bot": [
+                *SCOPES,
+                "channels:manage",
+                "files:read",
+                "files:write",
+                "reactions:read",
+            ]
+        }
+    },
+    "settings": {
+        **MANIFEST["settings"],
+        "event_subscriptions": {
+            "bot_events": [
+                *MANIFEST["settings"]["event_subscriptions"]["bot_events"],
+                "file_shared",
+                "member_joined_channel",
+                "member_left_channel",
+                "reaction_added",
+                "reaction_removed",
+            ]
+        },
+    },
 }
 _numbers = itertools.count(1)
 
@@ -426,6 +450,37 @@ def test_a_call_is_refused_in_slacks_words(
     assert error(at.bot, method, **arguments) == word
 
 
+def test_a_channel_is_made_named_filled_and_put_away(at: Bench) -> None:
+    made = at.bot.call("conversations_create", name=at.word)["channel"]
+    assert made["name"] == at.word and made["is_member"]
+    there = {"channel": made["id"]}
+    assert error(at.bot, "conversations_create", name=at.word) == "name_taken"
+    at.bot.call("conversations_invite", **there, users="U0ADA,U0GRACE")
+    members = at.bot.call("conversations_members", **there)["members"]
+    assert sorted(members) == ["U0ADA", "U0BOT", "U0GRACE"]
+    twice = error(at.bot, "conversations_invite", **there, users="U0ADA")
+    assert twice == "already_in_channel"
+    renamed = at.bot.call("conversations_rename", **there, name=f"{at.word}-new")["channel"]
+    assert renamed["name"] == f"{at.word}-new"
+    at.bot.call("conversations_archive", **there)
+    assert at.bot.call("conversations_info", **there)["channel"]["is_archived"]
+    assert error(at.bot, "chat_postMessage", **there, text="x") == "is_archived"
+
+
+def test_a_file_is_known_listed_and_deleted(at: Bench) -> None:
+    file = at.bot.call("files_upload_v2", filename="a.csv", content=at.word)["file"]["id"]
+    assert at.bot.call("files_info", file=file)["file"]["name"] == "a.csv"
+    assert file in [known["id"] for known in at.bot.call("files_list")["files"]]
+    at.bot.call("files_delete", file=file)
+    assert error(at.bot, "files_info", file=file) in ("file_not_found", "file_deleted")
+
+
+def test_people_are_listed(at: Bench) -> None:
+    people = {person["id"]: person for person in at.bot.call("users_list")["members"]}
+    assert people["U0BOT"]["is_bot"] and not people["U0ADA"]["is_bot"]
+    assert people["U0GUEST"]["is_restricted"]
+
+
 def test_a_method_that_slack_does_not_have_is_unknown(at: Bench) -> None:
     assert error(at.bot, "api_call", api_method="chat.postSmoke") == "unknown_method"
 
@@ -535,6 +590,84 @@ def test_an_ephemeral_answer_is_deleted_by_its_own_button(at: Bench) -> None:
     assert at.word not in [m["text"] for m in at.ada.messages()]
 
 
+def select(**more: Any) -> Json:
+    element = {"type": "external_select", "action_id": "pick", "min_query_length": 1, **more}
+    return {"type": "actions", "block_id": "row", "elements": [element]}
+
+
+PICK = {"block_id": "row", "action_id": "pick"}
+OPTIONS = [{"text": plain(each), "value": each} for each in ("one", "two")]
+
+
+def test_options_are_suggested_in_a_message_and_one_is_chosen(at: Bench) -> None:
+    ts = at.post(blocks=[select()])["ts"]
+    at.plan("block_suggestion", options=OPTIONS)
+    told = at.ada.suggest(**PICK, value=at.word, message_ts=ts)
+    assert told["delivered"] and told["options"] == OPTIONS
+    body = at.got("block_suggestion", about=at.word).body
+    assert (body["value"], body["action_id"], body["block_id"]) == (at.word, "pick", "row")
+    assert body["container"]["message_ts"] == ts
+    chosen = {"type": "external_select", **PICK, "selected_option": {"value": "two"}}
+    assert at.ada.action(chosen, message_ts=ts)["delivered"]
+    body = at.got("block_actions", about=ts).body
+    assert body["actions"][0]["selected_option"] == OPTIONS[1]
+
+
+def test_option_groups_are_suggested_in_a_form(at: Bench) -> None:
+    view = at.open(blocks=[select()])
+    groups = [{"label": plain("Numbers"), "options": OPTIONS}]
+    at.plan("block_suggestion", option_groups=groups)
+    told = at.ada.suggest(**PICK, value="o", view_id=view["id"])
+    assert told["delivered"] and told["option_groups"] == groups
+    assert at.got("block_suggestion", about=view["id"]).body["view"]["id"] == view["id"]
+
+
+def test_options_that_do_not_come_time_out(at: Bench) -> None:
+    view = at.open(blocks=[select()])
+    at.bot.ledger.plan("block_suggestion", Plan(ack=None))
+    told = outcome(
+        at,
+        lambda: at.ada.suggest(**PICK, value="o", view_id=view["id"]),
+        "block_suggestion",
+        about=view["id"],
+    )
+    assert (told["delivered"], told["error"]) == (False, "operation_timeout")
+
+
+def test_a_global_shortcut_opens_a_form(at: Bench) -> None:
+    assert at.ada.shortcut(APP, "ask")["delivered"]
+    body = at.got("shortcut").body
+    assert body["callback_id"] == "ask" and "channel" not in body
+    at.bot.call("views_open", trigger_id=body["trigger_id"], view=modal(at.word))
+    assert at.seen()["title"]["text"] == at.word
+
+
+def test_a_shortcut_on_a_message_carries_it(at: Bench) -> None:
+    root = at.ada.message(at.word)["ts"]
+    ts = at.ada.message(f"{at.word} in the thread", thread_ts=root)["ts"]
+    assert at.ada.shortcut(APP, "rain", message_ts=ts)["delivered"]
+    got = at.got("message_action", about=ts)
+    assert got.body["callback_id"] == "rain" and got.body["message"]["thread_ts"] == root
+    assert got.body["channel"]["id"] == TUNING and got.body["trigger_id"]
+    assert at.answer(got.body["response_url"], text=f"{at.word} done") == (200, "ok")
+    assert f"{at.word} done" in [m["text"] for m in [*at.ada.messages(), *at.ada.thread(root)]]
+
+
+def test_home_is_opened_published_and_clicked(at: Bench) -> None:
+    at.ada.home(APP)
+    event = at.got("app_home_opened").body["event"]
+    assert (event["tab"], event["user"]) == ("home", "U0ADA")
+    home = {"type": "home", "blocks": [{**ROW, "block_id": at.word}]}
+    published = at.bot.call("views_publish", user_id="U0ADA", view=home)["view"]
+    assert at.ada.home(APP)["view"]["id"] == published["id"]
+    assert at.got("app_home_opened", about=at.word).body["event"]["view"]["id"] == published["id"]
+    pressed = {"type": "button", "action_id": "go", "block_id": at.word}
+    assert at.ada.action(pressed, view_id=published["id"])["delivered"]
+    body = at.got("block_actions", about=at.word).body
+    assert body["container"] == {"type": "view", "view_id": published["id"]}
+    assert body["view"]["type"] == "home" and body["trigger_id"]
+
+
 # --- events ---------------------------------------------------------------------------------------
 
 
@@ -561,6 +694,81 @@ def test_a_direct_message_is_an_event(at: Bench) -> None:
     at.ada.message(at.word, channel=direct)
     event = at.got("message", about=at.word).body["event"]
     assert (event["channel"], event["channel_type"]) == (direct, "im")
+
+
+# --- what goes wrong ------------------------------------------------------------------------------
+
+
+def test_an_event_without_acknowledgement_comes_again_with_its_id(at: Bench) -> None:
+    at.workspace.fault("drop_ack", on="events_api")
+    at.ada.message(at.word)
+    first = at.got("message", about=at.word)
+    at.clock.advance(3)
+    again = at.got("message", about=at.word)
+    assert again.body["event_id"] == first.body["event_id"]
+    number, reason = (again.headers[f"x-slack-retry-{name}"] for name in ("num", "reason"))
+    assert number == ["1"] and reason == ["http_timeout" if at.is_http else "timeout"]
+    assert first.headers.get("x-slack-retry-num") in (None, ["0"])
+
+
+def test_a_command_whose_acknowledgement_is_lost_comes_once(at: Bench) -> None:
+    at.workspace.fault("drop_ack", on="slash_commands")
+    line = f"{COMMAND} {at.word}"
+    told = outcome(at, lambda: at.ada.command(line), "command", about=at.word)
+    assert told["error"] == "operation_timeout"
+    at.ada.command(f"{line} next")
+    assert at.got("command", about=at.word).body["text"] == f"{at.word} next"
+
+
+def test_a_payload_can_come_twice(at: Bench) -> None:
+    at.workspace.fault("duplicate", on="slash_commands")
+    at.ada.command(f"{COMMAND} {at.word}")
+    triggers = [at.got("command", about=at.word).body["trigger_id"] for _ in range(2)]
+    assert triggers[0] == triggers[1]
+
+
+def test_a_rate_limit_says_how_long_to_wait(at: Bench) -> None:
+    at.workspace.fault("ratelimited", on="chat.postMessage", seconds=7)
+    with pytest.raises(SlackApiError) as refused:
+        at.post()
+    assert refused.value.response.status_code == 429
+    assert refused.value.response["error"] == "ratelimited"
+    headers = {name.lower(): value for name, value in refused.value.response.headers.items()}
+    assert headers["retry-after"] == "7"
+
+
+def test_a_rate_limit_is_waited_out_by_the_sdk(at: Bench) -> None:
+    at.workspace.fault("ratelimited", on="chat.postMessage", seconds=1)
+    with at.bot.wait_out_rate_limits():
+        ts = at.post()["ts"]
+    assert [m["ts"] for m in at.ada.messages() if m["text"] == at.word] == [ts]
+
+
+def test_a_call_can_fail_after_it_was_done(at: Bench) -> None:
+    at.workspace.fault("error_after_commit", on="chat.postMessage")
+    with pytest.raises(SlackApiError) as failed:
+        at.post()
+    assert failed.value.response.status_code == 500
+    assert [m["text"] for m in at.ada.messages()].count(at.word) == 1
+
+
+# websocket-client leaves a socket to the garbage collector when it connects anew.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_app_whose_socket_is_ended_comes_back(at: Bench) -> None:
+    if at.is_http:
+        pytest.skip("there is no socket")
+
+    def count(name: str) -> int:
+        return len(at.workspace.recorded(kind="socket", name=name))
+
+    connects, disconnects = count("connect"), count("disconnect")
+    at.workspace.control(disconnect={"reason": "refresh_requested"})
+    at.workspace.wait_for(
+        lambda: count("connect") > connects and count("disconnect") > disconnects, inspects=True
+    )
+    told, _ = at.command(text=at.word)
+    assert told["delivered"]
+    gc.collect()
 
 
 # --- transports -----------------------------------------------------------------------------------

@@ -81,7 +81,8 @@ class Wire:
 async def a_wire(
     folder: Path, manifest: Mapping[str, Any] = MANIFEST, **timing: Any
 ) -> AsyncIterator[Wire]:
-    running = await start(port=0, state_dir=folder, manifests=[manifest], timing=Timing(**timing))
+    limits = Timing(**{"link_goodbye_s": 0.05, **timing})
+    running = await start(port=0, state_dir=folder, manifests=[manifest], timing=limits)
     try:
         async with aiohttp.ClientSession() as session:
             yield Wire(session, running)
