@@ -86,7 +86,7 @@ def _uploaded(workspace: Workspace, call: Call, entry: Mapping[str, Any]) -> tup
 
 
 def _channels(workspace: Workspace, call: Call) -> list[Channel]:
-    several = [name for name in call.optional("channels").replace(" ", "").split(",") if name]
+    several = call.listed("channels")
     if len(several) > CHANNELS_LIMIT:
         raise SlackError("channels_limit_exceeded")
     wanted = [call.optional("channel_id")] if call.optional("channel_id") else []

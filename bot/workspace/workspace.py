@@ -46,6 +46,8 @@ class Workspace:
     files: Files
     faults: Faults
     ephemerals: Ephemerals = field(default_factory=Ephemerals)
+    # Ids of the apps whose bot token was taken back.
+    revoked: set[str] = field(default_factory=set)
     _background: set[asyncio.Task[Any]] = field(default_factory=set)
 
     def in_background(self, work: Coroutine[Any, Any, Any]) -> None:

@@ -270,23 +270,6 @@ def test_a_permalink_opens_the_page(client: WebClient, workspace: RunningWorkspa
         assert response.headers["Content-Type"].startswith("text/html")
 
 
-def test_a_reaction_counts_once(client: WebClient, workspace: RunningWorkspace) -> None:
-    ts = post(client)
-    client.reactions_add(channel=TUNING, timestamp=ts, name="tada")
-    client.reactions_add(channel=TUNING, timestamp=ts, name="eyes")
-    (message,) = workspace.messages()
-    assert message["reactions"] == [
-        {"name": name, "users": ["U0BOT"], "count": 1} for name in ("tada", "eyes")
-    ]
-    place = {"channel": TUNING, "timestamp": ts}
-    assert error(client, "reactions.add", **place, name="tada") == "already_reacted"
-    assert error(client, "reactions.add", **place, name="no way") == "invalid_name"
-    unknown = {"channel": TUNING, "name": "tada"}
-    assert error(client, "reactions.add", **unknown, timestamp="x") == "bad_timestamp"
-    missing = {"timestamp": "1.000001", **unknown}
-    assert error(client, "reactions.add", **missing) == "message_not_found"
-
-
 # --- reading --------------------------------------------------------------------------------------
 
 
