@@ -28,6 +28,21 @@ MANIFEST: dict[str, Any] = {
             },
             {"command": "/second", "description": "Another one", "usage_hint": "anything"},
         ],
+        "shortcuts": [
+            {
+                "name": "Start a search",
+                "type": "global",
+                "callback_id": "start_search",
+                "description": "Opens the form",
+            },
+            {
+                "name": "Fork this search",
+                "type": "message",
+                "callback_id": "fork",
+                "description": "With narrower ranges",
+            },
+        ],
+        "app_home": {"home_tab_enabled": True, "messages_tab_enabled": True},
     },
     "oauth_config": {
         "scopes": {
@@ -36,6 +51,9 @@ MANIFEST: dict[str, Any] = {
                 "commands",
                 "channels:read",
                 "channels:history",
+                "files:read",
+                "files:write",
+                "reactions:read",
                 "reactions:write",
                 "users:read",
             ]

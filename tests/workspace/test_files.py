@@ -1,4 +1,6 @@
-"""Files through the real slack_sdk: upload v2, the delay until they are usable, who may load."""
+"""Files through the real slack_sdk: upload v2, the delay until they are usable, who may load
+them.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,7 @@ def manifest(name: str, *scopes: str) -> dict[str, Any]:
 @pytest.fixture
 def workspace(tmp_path: Path, clock: Clock) -> Iterator[RunningWorkspace]:
     """Two apps with files, the second with files:write alone."""
-    timing = Timing(clock=clock, file_ready_s=READY_S, tick_s=0.01)
+    timing = Timing(clock=clock, file_ready_s=READY_S, tick_s=0.01, has_rate_limits=False)
     running = RunningWorkspace(
         tmp_path / "state",
         manifest("painter", *SCOPES_WITH_FILES),
@@ -297,7 +299,7 @@ def test_pages_see_a_file_come_to_life(
 
 def test_files_and_their_readiness_survive_a_restart(tmp_path: Path, clock: Clock) -> None:
     def start() -> tuple[RunningWorkspace, WebClient]:
-        timing = Timing(clock=clock, file_ready_s=READY_S, tick_s=0.01)
+        timing = Timing(clock=clock, file_ready_s=READY_S, tick_s=0.01, has_rate_limits=False)
         running = RunningWorkspace(tmp_path, manifest("painter", *SCOPES_WITH_FILES), timing=timing)
         return running, WebClient(running.bot_token, base_url=running.api_url)
 

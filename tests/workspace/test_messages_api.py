@@ -33,7 +33,7 @@ def workspace(tmp_path: Path, clock: Clock) -> Iterator[RunningWorkspace]:
         tmp_path,
         manifest("vain", [*SCOPES, "chat:write.customize"]),
         plain,
-        timing=Timing(clock=clock, edit_window_s=3600, file_ready_s=0.0),
+        timing=Timing(clock=clock, edit_window_s=3600, file_ready_s=0.0, has_rate_limits=False),
     )
     yield running
     running.stop()

@@ -42,7 +42,7 @@ FREE = [name for name, method in METHODS.items() if not method.tokens]
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningWorkspace]:
     """An app with a scope that opens nothing."""
-    timing = Timing()
+    timing = Timing(has_rate_limits=False)
     folder = tmp_path_factory.mktemp("methods")
     running = RunningWorkspace(folder, manifest("nobody", ["commands"]), timing=timing)
     yield running
@@ -130,7 +130,8 @@ def test_a_revoked_token_opens_nothing_until_the_next_start(tmp_path: Path) -> N
 
 
 def test_an_app_uninstalls_itself_with_its_credentials(tmp_path: Path) -> None:
-    running = RunningWorkspace(tmp_path, manifest("one", []))
+    timing = Timing(has_rate_limits=False)
+    running = RunningWorkspace(tmp_path, manifest("one", []), timing=timing)
     client = client_of(running)
     assert error(client, "apps.uninstall") == "invalid_client_id"
     assert error(client, "apps.uninstall", client_id="1") == "bad_client_secret"

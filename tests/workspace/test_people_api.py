@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from slack_sdk import WebClient
 
+from bot.workspace.timing import Timing
 from tests.harness import RunningWorkspace
 from tests.workspace.api_calls import client_of, error, manifest
 
@@ -27,7 +28,8 @@ ALL = [
 @pytest.fixture
 def workspace(tmp_path: Path) -> Iterator[RunningWorkspace]:
     """An app that may read everything, and one that may not read addresses."""
-    running = RunningWorkspace(tmp_path, manifest("curious", ALL), manifest("shy", READ))
+    apps = manifest("curious", ALL), manifest("shy", READ)
+    running = RunningWorkspace(tmp_path, *apps, timing=Timing(has_rate_limits=False))
     yield running
     running.stop()
 

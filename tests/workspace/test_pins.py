@@ -24,7 +24,8 @@ LINK = {"channel_id": TUNING, "title": "Board", "type": "link", "link": "https:/
 
 @pytest.fixture
 def workspace(tmp_path: Path, clock: Clock) -> Iterator[RunningWorkspace]:
-    running = RunningWorkspace(tmp_path, manifest("keeper", SCOPES), timing=Timing(clock=clock))
+    timing = Timing(clock=clock, has_rate_limits=False)
+    running = RunningWorkspace(tmp_path, manifest("keeper", SCOPES), timing=timing)
     yield running
     running.stop()
 

@@ -22,7 +22,9 @@ SCOPES = ["chat:write", "reactions:read", "reactions:write", "files:read", "file
 def workspace(tmp_path: Path) -> Iterator[RunningWorkspace]:
     """Two apps that may react."""
     apps = [manifest(name, SCOPES) for name in ("cheerful", "friendly")]
-    running = RunningWorkspace(tmp_path, *apps, timing=Timing(file_ready_s=0.0))
+    running = RunningWorkspace(
+        tmp_path, *apps, timing=Timing(file_ready_s=0.0, has_rate_limits=False)
+    )
     yield running
     running.stop()
 

@@ -21,7 +21,8 @@ WAIT_S = 20
 
 def start(folder: Path, clock: Clock) -> RunningWorkspace:
     apps = [manifest(name, SCOPES) for name in ("later", "other")]
-    return RunningWorkspace(folder, *apps, timing=Timing(clock=clock, tick_s=0.01))
+    timing = Timing(clock=clock, tick_s=0.01, has_rate_limits=False)
+    return RunningWorkspace(folder, *apps, timing=timing)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 import { html, render, useEffect, useLayoutEffect, useRef, useState } from './ui.js';
 import { Composer } from './composer.js';
 import { Store, useStore, useStoreState } from './context.js';
+import { AppHome, AppTabs } from './home.js';
 import { Inspector } from './inspector.js';
 import { MessageList } from './list.js';
 import { Locked } from './locked.js';
@@ -18,13 +19,15 @@ function Beginning({ channel, commands, empty }) {
   return html`<div class="beginning">
     <h2>${!channel.is_im && html`<${ChannelSign} channel=${channel} /> `}${channel.name}</h2>
     <p>This is the very beginning of ${channel.is_im ? 'this conversation' : html`<b>#${channel.name}</b>`}.</p>
-    ${empty && !channel.is_archived && commands.length > 0 && html`<p>Type <kbd>/</kbd> to see what the apps here can do:</p>
+    ${empty && !channel.is_archived && commands.length > 0 && html`
+      <p>Type <kbd>/</kbd> to see what the apps here can do:</p>
       <ul class="offers">${commands.map(c => html`<li key=${c.command}>
         <code>${c.command}</code><span>${c.description}</span></li>`)}</ul>`}
   </div>`;
 }
 
-const Banner = ({ online }) => !online && html`<div class="offline" role="status">Connection lost. Reconnecting…</div>`;
+const Banner = ({ online }) => !online &&
+  html`<div class="offline" role="status">Connection lost. Reconnecting…</div>`;
 
 /** The composer, or why there is none. */
 const Writing = ({ channel, ...rest }) => (channel.is_archived
@@ -48,10 +51,12 @@ function ChannelView({ state, onMenu, banner }) {
     <header class="topbar">
       <button type="button" class="icon hamburger" aria-label="Channels" aria-controls="sidebar"
         onClick=${onMenu}>☰</button>
-      <h1>${channel.is_im ? '' : html`<${ChannelSign} channel=${channel} />`}${channel.name}</h1>
-      <span class="about">${channel.is_archived && html`<span class="tag">Archived</span> `}${state.people.filter(p => p.is_bot && p.id !== SLACKBOT && channel.bot_is_member).map(p =>
+      <h1>${channel.is_im ? '' : html`<${ChannelSign} channel=${channel} /> `}${channel.name}</h1>
+      <span class="about">${channel.is_archived && html`<span class="tag">Archived</span>`}
+        ${state.people.filter(p => p.is_bot && p.id !== SLACKBOT && channel.bot_is_member).map(p =>
         html`<span class="with">with <b>${p.real_name || p.name}</b></span>`)}</span>
     </header>
+    <${AppTabs} app=${state.apps.find(app => app.id === channel.app_id)} channels=${state.channels} current="messages" />
     ${banner}
     <${MessageList} label=${`Messages in ${label}`} channel=${state.channel} messages=${list?.messages ?? NOTHING}
       directory=${state.directory} target=${state.thread ? null : state.target} newSince=${state.newSince}
@@ -105,16 +110,6 @@ const Waiting = ({ phase }) => html`<main class="waiting"><h1>${phase === 'faile
   <p>${phase === 'failed' ? 'Is it still running? This page tries again by itself.'
     : html`<span class="spinner"></span>`}</p></main>`;
 
-function AppPage({ state, onMenu, banner }) {
-  const app = state.apps.find(known => known.id === state.app);
-  return html`<main class="channel">
-    <header class="topbar"><button type="button" class="icon hamburger" aria-label="Channels" aria-controls="sidebar"
-      onClick=${onMenu}>☰</button><h1>${app.name}</h1></header>
-    ${banner}
-    <div class="beginning"><h2>${app.name}</h2><p>This app is ${app.is_connected ? '' : 'not '}connected.</p></div>
-  </main>`;
-}
-
 /** Whether there is something to draw; at the start no channel is chosen yet. */
 const isThere = ({ phase, view, channel, channels }) =>
   phase === 'ready' && (view !== 'channel' || Boolean(channel) || channels.length === 0);
@@ -126,7 +121,7 @@ function titleOf({ view, app, channel, apps, directory }) {
   return channel ? `#${directory.channel(channel).name}` : 'No channel';
 }
 
-const VIEWS = { channel: ChannelView, home: AppPage, inspector: Inspector };
+const VIEWS = { channel: ChannelView, home: AppHome, inspector: Inspector };
 
 function App({ store }) {
   const state = useStoreState(store);

@@ -5,7 +5,7 @@ import { Card, Carousel, Plan, Task } from './cards.js';
 import { Chart } from './charts.js';
 import { Element, Text, isGroup } from './elements.js';
 import { Markdown } from './markdown.js';
-import { Image, Picture, RemoteFile, Video, urlOf } from './media.js';
+import { Image, Picture, RemoteFile, Video } from './media.js';
 import { plain } from './mrkdwn.js';
 import { RichText } from './richtext.js';
 import { DataTable, Table } from './tables.js';
@@ -18,7 +18,7 @@ function Section({ block, ctx }) {
         html`<div><${Text} text=${field} directory=${ctx.directory} /></div>`)}</div>`}
     </div>
     ${block.accessory && html`<div class="accessory">${block.accessory.type === 'image'
-      ? html`<${Picture} class="accessory-image" url=${urlOf(block.accessory)} alt=${block.accessory.alt_text} />`
+      ? html`<${Picture} class="accessory-image" image=${block.accessory} />`
       : html`<${Element} el=${block.accessory} block=${block} ctx=${ctx} />`}</div>`}
   </div>`;
 }
@@ -27,7 +27,7 @@ const Actions = ({ block, ctx }) => html`<div class="actions">${block.elements.m
   html`<${Element} key=${el.action_id} el=${el} block=${block} ctx=${ctx} />`)}</div>`;
 
 const Context = ({ block, ctx }) => html`<div class="context">${block.elements.map(el => el.type === 'image'
-  ? html`<${Picture} class="context-image" url=${urlOf(el)} alt=${el.alt_text} />`
+  ? html`<${Picture} class="context-image" image=${el} />`
   : html`<span><${Text} text=${el} directory=${ctx.directory} /></span>`)}</div>`;
 
 function Input({ block, ctx }) {
@@ -59,7 +59,7 @@ const Alert = ({ block, ctx }) => html`<div class=${`alert ${block.level ?? 'def
 /** Blocks under one title, which fold if the app wants it; what is typed inside survives the folding. */
 function Container({ block, ctx }) {
   const head = html`<span class="container-head">
-    ${block.icon && html`<${Picture} class="card-icon" url=${urlOf(block.icon)} alt=${block.icon.alt_text} />`}
+    ${block.icon && html`<${Picture} class="card-icon" image=${block.icon} />`}
     <span class="container-words">${block.title ? html`<b>${plain(block.title.text)}</b>`
       : html`<${RichText} block=${block.rich_text_title} directory=${ctx.directory} />`}
       ${block.subtitle && html`<small><${Text} text=${block.subtitle} directory=${ctx.directory} /></small>`}</span>

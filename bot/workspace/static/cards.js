@@ -2,7 +2,7 @@
 import { html, useEffect, useRef, useState } from './ui.js';
 import { Element, Text } from './elements.js';
 import { Icon } from './icons.js';
-import { Picture, urlOf } from './media.js';
+import { Picture } from './media.js';
 import { RichText } from './richtext.js';
 import { Link } from './mrkdwn.js';
 
@@ -10,10 +10,9 @@ const line = (text, name, ctx) =>
   text && html`<div class=${name}><${Text} text=${text} directory=${ctx.directory} /></div>`;
 
 export const Card = ({ block, ctx }) => html`<div class="card">
-  ${block.hero_image && html`<${Picture} class="hero" url=${urlOf(block.hero_image)}
-    alt=${block.hero_image.alt_text} />`}
+  ${block.hero_image && html`<${Picture} class="hero" image=${block.hero_image} />`}
   ${(block.icon || block.title || block.subtitle) && html`<div class="card-head">
-    ${block.icon && html`<${Picture} class="card-icon" url=${urlOf(block.icon)} alt=${block.icon.alt_text} />`}
+    ${block.icon && html`<${Picture} class="card-icon" image=${block.icon} />`}
     <div>${line(block.title, 'card-title', ctx)}${line(block.subtitle, 'card-subtitle', ctx)}</div></div>`}
   ${line(block.body, 'card-body', ctx)}${line(block.subtext, 'card-subtitle', ctx)}
   ${block.actions && html`<div class="actions">${block.actions.map(el =>

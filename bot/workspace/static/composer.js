@@ -1,6 +1,7 @@
 // Where people write: messages, slash commands with completion and history, and the way to global shortcuts.
 import { html, useEffect, useLayoutEffect, useRef, useState } from './ui.js';
 import { useStore } from './context.js';
+import { size } from './files.js';
 import { Icon } from './icons.js';
 import { Menu } from './menu.js';
 import { shortcutItems, shortcutsOf } from './shortcuts.js';
@@ -63,6 +64,12 @@ function useGrowing(text) {
   return box;
 }
 
+/** Files that go with the next message. */
+const Attached = ({ files, onDrop }) => files.length > 0 && html`<ul class="attached">${files.map(file =>
+  html`<li class="picked" key=${`${file.name}/${file.size}`}><${Icon} name="file" /><b>${file.name}</b>
+    <small>${size(file.size)}</small><button type="button" class="icon" aria-label=${`Remove ${file.name}`}
+    onClick=${() => onDrop(file)}><${Icon} name="close" /></button></li>`)}</ul>`;
+
 /** `thread`: the thread's ts, or null in the channel itself. */
 export function Composer({ label, commands, user, thread, channel }) {
   const store = useStore();
@@ -70,6 +77,8 @@ export function Composer({ label, commands, user, thread, channel }) {
   const [active, setActive] = useState(0);
   const [closed, setClosed] = useState(false);
   const [running, setRunning] = useState(null);
+  const [files, setFiles] = useState([]);
+  const picker = useRef();
   const box = useGrowing(text);
   const walk = useHistory(user, text, setText);
   const id = thread ? 'thread-composer' : 'composer';
@@ -91,14 +100,26 @@ export function Composer({ label, commands, user, thread, channel }) {
     if (shortcut) store.shortcut(shortcut);
   }
   async function run(line) {
-    setRunning(line.split(/\s/)[0]);
+    setRunning({ verb: 'Running', what: line.split(/\s/)[0] });
     const reached = await store.command(line);
     setRunning(null);
     if (!reached) setText(now => now || line);
   }
+  const attach = list => setFiles(now => [...now, ...list]);
+  /** Sends files one by one, the words with the first; those that are refused stay. */
+  async function share(line) {
+    setRunning({ verb: 'Uploading', what: files.length === 1 ? files[0].name : `${files.length} files` });
+    for (const [i, file] of files.entries()) {
+      const words = i === 0 && line ? { text: line } : {};
+      const place = { channel, ...(thread && { thread_ts: thread }), ...words };
+      if (await store.upload(file, place)) setFiles(now => now.filter(kept => kept !== file));
+      else if (i === 0) setText(now => now || line);
+    }
+    setRunning(null);
+  }
   async function send() {
     const line = text.trim();
-    if (!line) return;
+    if ((!line && !files.length) || running?.verb === 'Uploading') return;
     if (thread && line.startsWith('/')) {
       store.toast(`${line.split(/\s/)[0]} is not supported in threads. Sorry!`);
       return;
@@ -107,7 +128,8 @@ export function Composer({ label, commands, user, thread, channel }) {
     if (line.startsWith('/')) {
       remember(user, line);
       await run(line);
-    } else if (!(await store.message(line, thread ?? undefined))) setText(now => now || line);
+    } else if (files.length) await share(line);
+    else if (!(await store.message(line, thread ?? undefined))) setText(now => now || line);
   }
   const KEYS = {
     ArrowDown: () => (matches.length ? setActive((active + 1) % matches.length) : walk(1)),
@@ -123,24 +145,39 @@ export function Composer({ label, commands, user, thread, channel }) {
     event.stopPropagation();
   }
   const open = matches.length > 0;
-  return html`<form class="composer" onSubmit=${event => { event.preventDefault(); send(); }}>
+  const upload = {
+    key: 'upload',
+    label: html`<${Icon} name="clip" />Upload from your computer`,
+    onPick: () => picker.current.click(),
+  };
+  function receive(event, list) {
+    if (!list?.length) return;
+    event.preventDefault();
+    attach(list);
+  }
+  return html`<form class="composer" onSubmit=${event => { event.preventDefault(); send(); }}
+      onDragOver=${event => event.preventDefault()} onDrop=${event => receive(event, event.dataTransfer.files)}>
     ${open && html`<${Completions} id=${`${id}-list`} matches=${matches} active=${active} onPoint=${setActive}
       onPick=${take} />`}
     <div class="status" aria-live="polite">
-      ${running ? html`<span class="spinner" aria-hidden="true"></span> Running ${running}…`
+      ${running ? html`<span class="spinner" aria-hidden="true"></span> ${running.verb} ${running.what}…`
         : !open && exact?.usage_hint && !thread
         ? html`<code>${exact.command}</code> <span class="usage">${exact.usage_hint}</span>`
         : open ? html`<span class="sr">${matches.length} found: arrow keys choose, Tab completes</span>` : ''}
     </div>
     <div class="writing">
-      ${shortcuts.length > 0 && html`<${Menu} label="Shortcuts" title="Shortcuts" buttonClass="plus"
-        items=${shortcutItems(shortcuts, store)}><${Icon} name="plus" /><//>`}
+      <${Attached} files=${files} onDrop=${file => setFiles(files.filter(kept => kept !== file))} />
+      <${Menu} label="Attach a file, or run a shortcut" title="Attach, shortcuts" buttonClass="plus"
+        items=${[upload, ...shortcutItems(shortcuts, store)]}><${Icon} name="plus" /><//>
+      <input type="file" class="sr" tabindex="-1" aria-label="Files to attach" multiple ref=${picker}
+        onChange=${() => { attach(picker.current.files); picker.current.value = ''; box.current.focus(); }} />
       <label class="sr" for=${id}>${label}</label>
       <textarea id=${id} ref=${box} rows="1" placeholder=${label} value=${text} autocomplete="off" spellcheck=${false}
         aria-autocomplete=${thread ? undefined : 'list'} aria-controls=${open ? `${id}-list` : undefined}
         aria-activedescendant=${open ? `${id}-list-${active}` : undefined}
-        onInput=${event => type(event.target.value)} onKeyDown=${onKeyDown}></textarea>
-      <button type="submit" class="send" aria-label="Send" title="Send" disabled=${!text.trim()}>
+        onInput=${event => type(event.target.value)} onKeyDown=${onKeyDown}
+        onPaste=${event => receive(event, event.clipboardData.files)}></textarea>
+      <button type="submit" class="send" aria-label="Send" title="Send" disabled=${!text.trim() && !files.length}>
         <svg viewBox="0 0 20 20" aria-hidden="true"><path d="M2.5 3 18 10 2.5 17 5 10.8 11 10 5 9.2z" /></svg></button>
     </div>
   </form>`;

@@ -1,5 +1,6 @@
 // Pictures, videos and the cards that stand for files. Nothing is loaded from outside this machine.
 import { html } from './ui.js';
+import { Processing, isReady, local, useFile } from './files.js';
 import { Icon } from './icons.js';
 import { Link, plain } from './mrkdwn.js';
 
@@ -8,16 +9,28 @@ export const isOurs = url =>
   Boolean(url) && (url.startsWith('data:image/') || new URL(url, location.href).origin === location.origin);
 
 /** A foreign picture is shown as a link to it. */
-export function Picture({ url, alt, class: name }) {
+export function PictureAt({ url, alt, class: name }) {
   if (isOurs(url)) return html`<img class=${name} src=${url} alt=${alt} loading="lazy" />`;
   return html`<a class="foreign" href=${url} target="_blank" rel="noopener noreferrer">🖼 ${alt || url}</a>`;
 }
 
-export const urlOf = image => image.image_url ?? image.slack_file?.url;
+/** A picture that was uploaded: by its id, or by its address, which names the id. */
+function SlackPicture({ image, class: name }) {
+  const { id, url } = image.slack_file;
+  const file = useFile(id ?? url.match(/-(F\w+)\//)?.[1]);
+  if (file === null) return html`<span class="unknown">There is no file ${id ?? url} to show.</span>`;
+  if (!file || !isReady(file)) return html`<${Processing} name=${image.alt_text} />`;
+  return html`<img class=${name} src=${local(file.url_private)} alt=${image.alt_text} loading="lazy" />`;
+}
+
+/** The picture of an image block or element. */
+export const Picture = ({ image, class: name }) => (image.slack_file
+  ? html`<${SlackPicture} image=${image} class=${name} />`
+  : html`<${PictureAt} url=${image.image_url} alt=${image.alt_text} class=${name} />`);
 
 export const Image = ({ block }) => html`<figure class="image">
   ${block.title && html`<figcaption>${plain(block.title.text)}</figcaption>`}
-  <${Picture} url=${urlOf(block)} alt=${block.alt_text} />
+  <${Picture} image=${block} />
 </figure>`;
 
 /** A video opens where it is; the page shows its picture only if that is ours. */

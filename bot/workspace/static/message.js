@@ -3,9 +3,10 @@ import { html, memo, useMemo } from './ui.js';
 import { Blocks } from './blocks.js';
 import { Text } from './elements.js';
 import { acts, useStore } from './context.js';
+import { SharedFile } from './files.js';
 import { useForm } from './form.js';
 import { Icon } from './icons.js';
-import { Picture } from './media.js';
+import { PictureAt } from './media.js';
 import { Menu } from './menu.js';
 import { authorOf, permalink } from './messages.js';
 import { mrkdwn, Link, unescaped } from './mrkdwn.js';
@@ -39,14 +40,10 @@ function Attachment({ attachment: a, ctx }) {
     ${a.text && html`<div>${mrkdwn(a.text, ctx.directory)}</div>`}
     ${fields && html`<div class="fields">${fields}</div>`}
     ${a.blocks && html`<${Blocks} blocks=${a.blocks} ctx=${ctx} />`}
-    ${a.image_url && html`<${Picture} url=${a.image_url} alt=${a.fallback ?? ''} />`}
+    ${a.image_url && html`<${PictureAt} url=${a.image_url} alt=${a.fallback ?? ''} />`}
     ${a.footer && html`<div class="context">${unescaped(a.footer)}</div>`}
   </div>`;
 }
-
-const File = ({ file }) => html`<a class="file" href=${file.url_private ?? file.permalink}>
-  <span aria-hidden="true">📄</span>
-  <span><b>${file.title ?? file.name}</b><small>${file.pretty_type ?? file.filetype}</small></span></a>`;
 
 function Replies({ message, directory, onOpen }) {
   const faces = (message.reply_users ?? []).slice(0, 4);
@@ -67,7 +64,7 @@ function Body({ message, ctx }) {
       ${edited && html`<span class="edited"> (edited)</span>`}</div>`}
     ${!bare && html`<${Blocks} blocks=${blocks} ctx=${ctx} />`}
     ${attachments?.map(a => html`<${Attachment} attachment=${a} ctx=${ctx} />`)}
-    ${files?.map(file => html`<${File} file=${file} />`)}
+    ${files?.map(file => html`<${SharedFile} key=${file.id} file=${file} />`)}
     ${reactions?.length > 0 && html`<${Reactions} reactions=${reactions} directory=${ctx.directory}
       onReact=${ctx.react} />`}`;
 }

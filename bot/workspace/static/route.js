@@ -1,10 +1,10 @@
-// Addresses: "/#C0TUNING", "/#C0TUNING/1700000000.000100" (with its thread), "/#inspector", "/#home/A0APP" and Slack's
-// permalinks.
-const NOWHERE = { view: 'channel', app: null, channel: null, thread: null, target: null };
+// Addresses: "/#C0TUNING", "/#C0TUNING/1700000000.000100" (with its thread), "/#inspector", "/#home/A0APP"
+// ("/#home/A0APP/messages" for its other tab) and Slack's permalinks.
+const NOWHERE = { view: 'channel', app: null, tab: null, channel: null, thread: null, target: null };
 
 /**
- * What an address points at: {view: "channel"|"inspector"|"home", app, channel, thread, target}; target is the message
- * to show, app whose Home.
+ * What an address points at: {view: "channel"|"inspector"|"home", app, tab, channel, thread, target}; target is the
+ * message to show, app whose Home.
  */
 export function parse(url) {
   const link = url.pathname.match(/^\/archives\/(\w+)\/p(\d+)(\d{6})$/);
@@ -12,9 +12,9 @@ export function parse(url) {
     const thread = url.searchParams.get('thread_ts');
     return { ...NOWHERE, channel: link[1], thread, target: `${link[2]}.${link[3]}` };
   }
-  const [first, second] = url.hash.slice(1).split('/');
+  const [first, second, third] = url.hash.slice(1).split('/');
   if (first === 'inspector') return { ...NOWHERE, view: 'inspector' };
-  if (first === 'home' && second) return { ...NOWHERE, view: 'home', app: second };
+  if (first === 'home' && second) return { ...NOWHERE, view: 'home', app: second, tab: third ?? 'home' };
   return { ...NOWHERE, channel: first || null, thread: second ?? null };
 }
 

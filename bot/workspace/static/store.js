@@ -1,6 +1,7 @@
 // What the page knows and does: one state, changed here only. Lists are read from the server at every (re)connection;
 // events that arrive while a list is on its way are replayed over it, so none is lost and none is doubled.
 import { ApiError, get, listen, post } from './api.js';
+import { base64 } from './files.js';
 import { applyEvent, inThread, isRoot, replay } from './messages.js';
 import { address, parse } from './route.js';
 
@@ -8,8 +9,8 @@ const PAGE = 100;
 const SEEK_PAGES = 20; // how far back a permalink is looked for
 const EMPTY = {
   phase: 'loading', online: true, team: null, me: null, channels: [], people: [], apps: [], commands: [], views: [],
-  directory: null, view: 'channel', app: null, channel: null, thread: null, target: null, lists: {}, replies: null,
-  unread: {}, newSince: null, confirm: null, toasts: [], seen: null,
+  directory: null, view: 'channel', app: null, tab: null, channel: null, thread: null, target: null, lists: {},
+  replies: null, unread: {}, newSince: null, confirm: null, toasts: [], seen: null, homes: {},
 };
 
 const readKey = (user, channel) => `read:${user}:${channel}`;
@@ -103,17 +104,26 @@ export function createStore() {
   async function open(place) {
     const isApp = place.view === 'home' && state.apps.some(app => app.id === place.app);
     if (isApp || place.view === 'inspector') set({ ...place, replies: null });
-    else await openChannel(place);
+    if (isApp) openHome(place.app, place.tab);
+    else if (place.view !== 'inspector') await openChannel(place);
     if (inspects !== (state.view === 'inspector')) start();
   }
   async function openChannel({ channel, thread, target }) {
     const id = state.channels.some(c => c.id === channel) ? channel : firstChannel();
     const seen = localStorage.getItem(readKey(state.me.id, id));
     const newSince = id === state.channel ? state.newSince : state.unread[id] ? seen : null;
-    set({ view: 'channel', app: null, channel: id, thread, replies: null, target, newSince });
+    const app = state.directory.channel(id)?.app_id;
+    if (app && id !== state.channel) ask('/ui/home', { app, tab: 'messages' });
+    set({ view: 'channel', app: null, tab: null, channel: id, thread, replies: null, target, newSince });
     if (!id) return; // a guest whom nobody has invited yet
     await Promise.all([loadChannel(id), thread && loadThread(id, thread)]);
     if (target && !thread) await seek(target);
+  }
+  /** Tells the app that the person is there; what it has published is in the answer, or comes as an event. */
+  async function openHome(app, tab) {
+    const before = state.homes[app];
+    const { view = null, error } = await ask('/ui/home', { app, tab });
+    if (state.homes[app] === before) set({ homes: { ...state.homes, [app]: { view, error } } });
   }
   async function seek(target) {
     const found = () => state.lists[state.channel].messages.find(m => m.ts === target);
@@ -148,6 +158,11 @@ export function createStore() {
     if (data.channel === state.channel && !document.hidden) markRead();
     else noteUnread(data.channel, data.message);
   }
+  /** Some came or went: [{id, is_connected}]. */
+  function onApps({ apps }) {
+    const news = new Map(apps.map(app => [app.id, app]));
+    set({ apps: state.apps.map(app => ({ ...app, ...news.get(app.id) })) });
+  }
   function onView({ views }) {
     viewEvents += 1;
     set({ views });
@@ -162,7 +177,10 @@ export function createStore() {
   function onEvent(name, data) {
     if (state.phase !== 'ready') return;
     if (name === 'seen') set({ seen: data });
+    else if (name === 'channels') attempt(sync);
+    else if (name === 'apps') onApps(data);
     else if (name === 'view') onView(data);
+    else if (name === 'home') set({ homes: { ...state.homes, [data.app]: { view: data.view } } });
     else if (name === 'toast') toast(data.text, data.level);
     else onMessageEvent(name, data);
   }
@@ -188,6 +206,30 @@ export function createStore() {
     }
   }
   const send = (path, body) => attempt(() => post(path, { user: state.me.id, ...body }));
+
+  /** Like `send`, but a refusal is an answer too: {delivered: false, error}. */
+  async function ask(path, body) {
+    try {
+      return await post(path, { user: state.me.id, ...body });
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      return { delivered: false, error: error.message };
+    }
+  }
+
+  /** The files asked for at one moment are read in one call. */
+  let wanted = null;
+  function file(id) {
+    wanted ??= { ids: new Set(), files: Promise.resolve().then(readFiles) };
+    wanted.ids.add(id);
+    return wanted.files.then(files => files.find(found => found.id === id) ?? null);
+  }
+  async function readFiles() {
+    const ids = [...wanted.ids].join(',');
+    wanted = null;
+    const answer = await attempt(() => get('/ui/files', { user: state.me.id, ids }));
+    return answer?.files ?? [];
+  }
 
   /** The page may not look any more (the workspace was started anew, with another token): nothing is tried again. */
   function lock() {
@@ -267,13 +309,12 @@ export function createStore() {
     },
     react: (where, name, on) => send('/ui/react', { ...where, name, on }),
     /** Asks an app for the options of a menu: {delivered, options | option_groups | error}. */
-    async suggest(where, question) {
-      try {
-        return await post('/ui/suggest', { user: state.me.id, ...where, ...question });
-      } catch (error) {
-        if (!(error instanceof ApiError)) throw error;
-        return { delivered: false, error: error.message };
-      }
+    suggest: (where, question) => ask('/ui/suggest', { ...where, ...question }),
+    file,
+    /** Uploads a File, shared as a message if `place` names a channel; null when it is refused. */
+    async upload(picked, place) {
+      const answer = await send('/ui/file', { ...place, name: picked.name, content: await base64(picked) });
+      return answer?.file ?? null;
     },
     submit: (viewId, values) =>
       sendForViews('/ui/submit', { view_id: viewId, values }, a => a.response_action !== 'errors' && !a.error),

@@ -1,13 +1,8 @@
 // file_input: files that a person picks are uploaded at once, and the form holds them.
 import { html, useState } from './ui.js';
 import { attributes } from './acting.js';
+import { size } from './files.js';
 import { Icon } from './icons.js';
-
-export const size = bytes => {
-  const units = ['B', 'kB', 'MB', 'GB'];
-  const at = Math.min(units.length - 1, Math.floor(Math.log10(Math.max(1, bytes)) / 3));
-  return `${Number((bytes / 1000 ** at).toPrecision(at ? 2 : 3))} ${units[at]}`;
-};
 
 const suffix = name => name.split('.').pop().toLowerCase();
 
