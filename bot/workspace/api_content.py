@@ -56,10 +56,7 @@ def given_content(workspace: Workspace, call: Call, *, text_limit: int) -> dict[
     complaints = check_message(given, text_limit=text_limit)
     if complaints:
         raise SlackError.of(complaints)
-    check_slack_files(workspace, call.app, given["blocks"])
-    for index, attachment in enumerate(given["attachments"] or []):
-        at = f"/attachments/{index}/blocks"
-        check_slack_files(workspace, call.app, attachment.get("blocks"), at)
+    check_slack_files(workspace, call.app, given)
     given["text"] = _linked(workspace, call, given["text"])
     return given
 

@@ -55,7 +55,8 @@ def complete_upload(workspace: Workspace, call: Call) -> Json:
     channels = _channels(workspace, call)
     content = _comment(workspace, call)
     threads = [thread_of(workspace, channel, call) for channel in channels]
-    completed = [workspace.files.complete(file, title) for file, title in files]
+    delay_s = sharing.delay_s(workspace, call.app.app_id)
+    completed = [workspace.files.complete(f, title, delay_s=delay_s) for f, title in files]
     for channel, thread in zip(channels, threads, strict=True):
         shown = [workspace.files.in_message(file.id) for file in completed]
         shared = {"files": shown, "upload": False, "display_as_bot": False}
@@ -121,7 +122,7 @@ def _comment(workspace: Workspace, call: Call) -> dict[str, Any]:
     complaints = check_message({"blocks": blocks})
     if complaints:
         raise SlackError.of(complaints)
-    check_slack_files(workspace, call.app, blocks)
+    check_slack_files(workspace, call.app, {"blocks": blocks})
     if any(block["type"] == "markdown" for block in blocks):
         # As Slack has it (python-slack-sdk issue 1756).
         raise SlackError("internal_error")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import functools
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -203,12 +202,9 @@ def thread_of(workspace: Workspace, channel: Channel, call: Call) -> dict[str, A
     return thread
 
 
-def check_slack_files(
-    workspace: Workspace, app: InstalledApp, blocks: Any, at: str = "/blocks"
-) -> None:
-    """Refuses checked blocks with a `slack_file` that the app cannot use (yet)."""
-    may_use = functools.partial(sharing.app_may_see, workspace, app)
-    complaints = workspace.files.complaints(blocks or [], may_use, at)
+def check_slack_files(workspace: Workspace, app: InstalledApp, content: Any) -> None:
+    """Refuses a checked message with a `slack_file` that the app cannot use (yet)."""
+    complaints = sharing.slack_file_complaints(workspace, app, content)
     if complaints:
         raise SlackError.of(complaints)
 
