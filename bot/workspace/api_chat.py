@@ -11,6 +11,7 @@ from bot.workspace.api_parts import (
     Call,
     Json,
     Method,
+    check_slack_files,
     joined_channel,
     permalink,
     thread_of,
@@ -200,7 +201,7 @@ def unfurl(workspace: Workspace, call: Call) -> Json:
         raise SlackError("missing_unfurls")
     if not isinstance(unfurls, dict):
         raise SlackError("invalid_unfurls_format")
-    attachments = [_unfurled(call, message, url, unfurls[url]) for url in unfurls]
+    attachments = [_unfurled(workspace, call, message, url, unfurls[url]) for url in unfurls]
     urls = set(unfurls)
     kept = [a for a in message.get("attachments", []) if a.get("app_unfurl_url") not in urls]
     content = posting.content_of({"text": message["text"], "attachments": [*kept, *attachments]})
@@ -208,13 +209,16 @@ def unfurl(workspace: Workspace, call: Call) -> Json:
     return {}
 
 
-def _unfurled(call: Call, message: Message, url: str, given: Any) -> dict[str, Any]:
+def _unfurled(
+    workspace: Workspace, call: Call, message: Message, url: str, given: Any
+) -> dict[str, Any]:
     if url not in message["text"].replace("&amp;", "&"):
         raise SlackError("cannot_unfurl_message")
     if not isinstance(given, dict):
         raise SlackError("cannot_parse_attachment")
     if complaints := check_message({"attachments": [given]}):
         raise SlackError.of(complaints)
+    check_slack_files(workspace, call.app, {"attachments": [given]})
     marks = {"from_url": url, "app_unfurl_url": url, "is_app_unfurl": True}
     return {**given, **marks, "app_id": call.app.app_id, "bot_id": call.app.bot_id}
 

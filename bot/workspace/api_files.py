@@ -211,6 +211,11 @@ def delete(workspace: Workspace, call: Call) -> Json:
     return {}
 
 
+def upload(workspace: Workspace, call: Call) -> Json:
+    """files.upload, which Slack has shut down."""
+    raise SlackError("method_deprecated")
+
+
 READ, WRITE = ("files:read",), ("files:write",)
 METHODS: Mapping[str, Method] = {
     "files.getUploadURLExternal": Method(get_upload_url, WRITE),
@@ -218,4 +223,5 @@ METHODS: Mapping[str, Method] = {
     "files.info": Method(info, READ),
     "files.list": Method(list_files, READ),
     "files.delete": Method(delete, WRITE),
+    "files.upload": Method(upload, WRITE),
 }

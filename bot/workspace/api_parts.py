@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -220,7 +219,7 @@ def decode_cursor(cursor: str) -> str:
         return ""
     try:
         text = base64.b64decode(cursor, validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise SlackError("invalid_cursor") from error
     if not text.startswith("next:"):
         raise SlackError("invalid_cursor")

@@ -29,7 +29,7 @@ GROUPS = {
     "users": "users.info users.list users.conversations users.lookupByEmail users.profile.get "
     "users.getPresence usergroups.list usergroups.users.list",
     "files": "files.getUploadURLExternal files.completeUploadExternal files.info files.list "
-    "files.delete",
+    "files.delete files.upload",
     "reactions": "reactions.add reactions.remove reactions.get reactions.list",
     "other": "emoji.list pins.add pins.remove pins.list bookmarks.add bookmarks.edit "
     "bookmarks.remove bookmarks.list",
@@ -82,6 +82,12 @@ def test_a_method_names_the_scopes_that_are_missing(
     answer = refusal(client_of(workspace), method)
     assert answer["error"] == "missing_scope" and answer["provided"] == "commands"
     assert answer["needed"] == ",".join(METHODS[method].scopes)
+
+
+def test_the_old_upload_is_gone_as_in_slack(tmp_path: Path) -> None:
+    running = RunningWorkspace(tmp_path, manifest("old", ["files:write"]))
+    assert error(client_of(running), "files.upload", content="x") == "method_deprecated"
+    running.stop()
 
 
 # --- without a token ------------------------------------------------------------------------------

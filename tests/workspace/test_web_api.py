@@ -286,7 +286,9 @@ def test_history_is_paged_by_cursor_without_loss(client: WebClient) -> None:
     assert [m["ts"] for m in some["messages"]] == stamps[4:1:-1]
     between = client.conversations_history(channel=TUNING, oldest=stamps[2], latest=stamps[4])
     assert [m["ts"] for m in between["messages"]] == [stamps[3]]
-    assert error(client, "conversations.history", channel=TUNING, cursor="x") == "invalid_cursor"
+    for cursor in ("x", "\x80", "bmV4dA=="):
+        place = {"channel": TUNING, "cursor": cursor}
+        assert error(client, "conversations.history", **place) == "invalid_cursor"
     assert error(client, "conversations.history", channel=TUNING, limit=0) == "invalid_limit"
 
 
