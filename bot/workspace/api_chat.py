@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from bot.workspace import posting
+from bot.workspace import posting, reactions
 from bot.workspace.api_parts import (
     Call,
     Json,
@@ -25,7 +25,6 @@ from bot.workspace.validate import (
 from bot.workspace.workspace import Workspace
 
 _TS = re.compile(r"\d{1,10}\.\d{6}")
-_EMOJI_NAME = re.compile(r"[a-z0-9_+'-]+(::skin-tone-[2-6])?")
 
 
 def post_message(workspace: Workspace, call: Call) -> Json:
@@ -148,29 +147,24 @@ def get_permalink(workspace: Workspace, call: Call) -> Json:
 
 def add_reaction(workspace: Workspace, call: Call) -> Json:
     """reactions.add"""
+    channel, ts, name = _reaction(workspace, call)
+    reactions.add(workspace, channel, ts, name, call.app.bot_user_id)
+    return {}
+
+
+def remove_reaction(workspace: Workspace, call: Call) -> Json:
+    """reactions.remove"""
+    channel, ts, name = _reaction(workspace, call)
+    reactions.remove(workspace, channel, ts, name, call.app.bot_user_id)
+    return {}
+
+
+def _reaction(workspace: Workspace, call: Call) -> tuple[Channel, str, str]:
     channel = joined_channel(workspace, call, call.text("channel"))
     ts, name = call.text("timestamp"), call.text("name")
     if not _TS.fullmatch(ts):
         raise SlackError("bad_timestamp")
-    if not _EMOJI_NAME.fullmatch(name):
-        raise SlackError("invalid_name")
-    message = workspace.store.message(channel.id, ts)
-    if message is None:
-        raise SlackError("message_not_found")
-    posting.change(workspace, channel, _reacted(message, name, call.app.bot_user_id))
-    return {}
-
-
-def _reacted(message: Message, name: str, person: str) -> Message:
-    reactions: list[dict[str, Any]] = message.get("reactions", [])
-    before: list[str] = next((r["users"] for r in reactions if r["name"] == name), [])
-    if person in before:
-        raise SlackError("already_reacted")
-    users = [*before, person]
-    mine = {"name": name, "users": users, "count": len(users)}
-    if not before:
-        return message | {"reactions": [*reactions, mine]}
-    return message | {"reactions": [mine if r["name"] == name else r for r in reactions]}
+    return channel, ts, name
 
 
 WRITE = ("chat:write",)
@@ -181,4 +175,5 @@ METHODS: Mapping[str, Method] = {
     "chat.postEphemeral": Method(post_ephemeral, WRITE),
     "chat.getPermalink": Method(get_permalink),
     "reactions.add": Method(add_reaction, ("reactions:write",)),
+    "reactions.remove": Method(remove_reaction, ("reactions:write",)),
 }

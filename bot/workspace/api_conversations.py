@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from bot.workspace import posting
+from bot.workspace import events, posting
 from bot.workspace.api_parts import (
     Call,
     Json,
@@ -120,7 +120,9 @@ def join(workspace: Workspace, call: Call) -> Json:
     channel = visible_channel(workspace, call, call.text("channel"))
     if channel.is_im:
         raise SlackError("method_not_supported_for_channel_type")
-    workspace.store.add_member(channel.id, call.app.bot_user_id)
+    if not workspace.store.is_member(channel.id, call.app.bot_user_id):
+        workspace.store.add_member(channel.id, call.app.bot_user_id)
+        events.member_joined(workspace, channel, call.app.bot_user_id)
     return {"channel": channel_object(workspace, call.app, channel)}
 
 
