@@ -97,16 +97,40 @@ class RunningWorkspace:
         return self.person(user).thread(ts, channel)
 
     def wait_for(
-        self, wanted: Callable[[], Any], *, user: str = "U0ADA", timeout_s: float = WAIT_S
+        self,
+        wanted: Callable[[], Any],
+        *,
+        user: str = "U0ADA",
+        timeout_s: float = WAIT_S,
+        inspects: bool = False,
     ) -> Any:
-        """The first true answer of `wanted`, asked now and after every event; TimeoutError."""
-        events = self.person(user).events(timeout_s=timeout_s)
+        """The first true answer of `wanted`, asked now and after every event (with `inspects` also
+        when something was recorded); TimeoutError.
+        """
+        events = self.person(user).events(timeout_s=timeout_s, inspects=inspects)
         answer = wanted()
         while not answer:
             next(events)
             answer = wanted()
         events.close()
         return answer
+
+    def control(self, **wanted: Any) -> Json:
+        """Makes trouble, or takes it away: see bot/workspace/ui_control.py."""
+        return self.person().control(**wanted)
+
+    def fault(self, kind: str, **more: Any) -> None:
+        """Adds a fault: on=, app=, times=, seconds=."""
+        self.control(fault={"kind": kind, **more})
+
+    def recorded(self, *, kind: str = "", name: str = "") -> list[Json]:
+        """What went between the apps and the workspace: entries as GET /ui/inspector shows them."""
+
+        async def entries() -> list[Json]:
+            return self._running.recorded(kind=kind, name=name)
+
+        found: list[Json] = self._wait(asyncio.run_coroutine_threadsafe(entries(), self._loop))
+        return found
 
     # --- inside -----------------------------------------------------------------------------------
 

@@ -11,9 +11,12 @@ from bot.workspace.api_parts import (
     Call,
     Json,
     Method,
+    check_slack_files,
     joined_channel,
+    thread_of,
     visible_channel,
 )
+from bot.workspace.channels import SYSTEM_SUBTYPES
 from bot.workspace.people import Channel
 from bot.workspace.refusals import SlackError
 from bot.workspace.store import Message
@@ -30,8 +33,8 @@ _TS = re.compile(r"\d{1,10}\.\d{6}")
 def post_message(workspace: Workspace, call: Call) -> Json:
     """chat.postMessage"""
     channel = _postable_channel(workspace, call, call.text("channel"))
-    content = _checked_content(call, text_limit=TEXT_LIMIT)
-    message = posting.bot_message(call.app, content | _thread(workspace, channel, call))
+    content = _checked_content(workspace, call, text_limit=TEXT_LIMIT)
+    message = posting.bot_message(call.app, content | thread_of(workspace, channel, call))
     posted = posting.post(workspace, channel, message)
     return {"channel": channel.id, "ts": posted["ts"], "message": posted}
 
@@ -41,15 +44,19 @@ def _postable_channel(workspace: Workspace, call: Call, name: str) -> Channel:
     person = workspace.person(name)
     if person is not None and not person.is_bot:
         return workspace.direct_message(call.app, person.id)
-    named = [c for c in workspace.store.channels() if c.name == name.removeprefix("#")]
-    channel = named[0] if named else visible_channel(workspace, call, name)
+    named = [c.id for c in workspace.store.channels() if c.name == name.removeprefix("#")]
+    channel = visible_channel(workspace, call, named[0] if named else name)
     is_member = workspace.store.is_member(channel.id, call.app.bot_user_id)
     if not is_member and "chat:write.public" not in call.app.scopes:
         raise SlackError("not_in_channel")
+    if channel.is_archived:
+        raise SlackError("is_archived")
     return channel
 
 
-def _checked_content(call: Call, *, text_limit: int, partial: bool = False) -> dict[str, Any]:
+def _checked_content(
+    workspace: Workspace, call: Call, *, text_limit: int, partial: bool = False
+) -> dict[str, Any]:
     """The content of a message as it was given, checked. With `partial`, blocks may be emptied."""
     given: dict[str, Any] = {name: call.json(name) for name in posting.CONTENT if name != "text"}
     text = call.optional("text")
@@ -58,30 +65,17 @@ def _checked_content(call: Call, *, text_limit: int, partial: bool = False) -> d
     complaints = check_message(given, text_limit=text_limit)
     if complaints:
         raise SlackError.of(complaints)
+    check_slack_files(workspace, call.app, given["blocks"])
     return given if partial else posting.content_of(given)
-
-
-def _thread(workspace: Workspace, channel: Channel, call: Call) -> dict[str, Any]:
-    thread_ts = call.optional("thread_ts")
-    if not thread_ts:
-        return {}
-    root = workspace.store.message(channel.id, thread_ts)
-    # Slack is said to take some unknown timestamps silently; a bot that relies on that has a bug.
-    if root is None:
-        raise SlackError("thread_not_found")
-    if root.get("thread_ts", thread_ts) != thread_ts or root.get("subtype") == "tombstone":
-        raise SlackError("cannot_reply_to_message")
-    thread = {"thread_ts": thread_ts, "parent_user_id": root["user"]}
-    if call.flag("reply_broadcast"):
-        thread["subtype"] = "thread_broadcast"
-    return thread
 
 
 def update(workspace: Workspace, call: Call) -> Json:
     """chat.update: text without blocks removes the blocks; what else is left out stays."""
     channel = visible_channel(workspace, call, call.text("channel"))
     old = _own_message(workspace, call, channel, call.text("ts"), "cant_update_message")
-    given = _checked_content(call, text_limit=UPDATED_TEXT_LIMIT, partial=True)
+    if channel.is_archived:
+        raise SlackError("is_inactive")
+    given = _checked_content(workspace, call, text_limit=UPDATED_TEXT_LIMIT, partial=True)
     new = _updated(workspace, call, channel, old, given)
     posting.change(workspace, channel, new)
     return {"channel": channel.id, "ts": new["ts"], "text": new["text"], "message": new}
@@ -107,7 +101,8 @@ def _own_message(
     message = workspace.store.message(channel.id, ts)
     if message is None:
         raise SlackError("message_not_found")
-    if message["user"] != call.app.bot_user_id:
+    is_own = message["user"] == call.app.bot_user_id
+    if not is_own or message.get("subtype") in SYSTEM_SUBTYPES:
         raise SlackError(refusal)
     return message
 
@@ -123,11 +118,13 @@ def delete(workspace: Workspace, call: Call) -> Json:
 def post_ephemeral(workspace: Workspace, call: Call) -> Json:
     """chat.postEphemeral"""
     channel = joined_channel(workspace, call, call.text("channel"))
+    if channel.is_archived:
+        raise SlackError("is_archived")
     person = call.text("user")
     if not workspace.store.is_member(channel.id, person):
         raise SlackError("user_not_in_channel")
-    content = _checked_content(call, text_limit=UPDATED_TEXT_LIMIT)
-    thread = _thread(workspace, channel, call)
+    content = _checked_content(workspace, call, text_limit=UPDATED_TEXT_LIMIT)
+    thread = thread_of(workspace, channel, call)
     message = posting.bot_message(call.app, content | thread)
     shown = posting.whisper(workspace, channel, person, message)
     return {"message_ts": shown["ts"]}
@@ -161,6 +158,8 @@ def remove_reaction(workspace: Workspace, call: Call) -> Json:
 
 def _reaction(workspace: Workspace, call: Call) -> tuple[Channel, str, str]:
     channel = joined_channel(workspace, call, call.text("channel"))
+    if channel.is_archived:
+        raise SlackError("is_archived")
     ts, name = call.text("timestamp"), call.text("name")
     if not _TS.fullmatch(ts):
         raise SlackError("bad_timestamp")

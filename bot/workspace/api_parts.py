@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from bot.workspace import sharing
 from bot.workspace.installation import Installation
 from bot.workspace.installed_app import InstalledApp
 from bot.workspace.people import Channel, Person
@@ -25,6 +27,7 @@ _JSON_ARGUMENTS = {
     "attachments": "invalid_attachments",
     "metadata": "invalid_metadata_format",
     "view": "invalid_arguments",
+    "files": "invalid_arguments",
 }
 
 
@@ -104,7 +107,10 @@ def require_scope(app: InstalledApp, *scopes: str) -> None:
 def visible_channel(workspace: Workspace, call: Call, channel_id: str) -> Channel:
     """A conversation that the app can know of."""
     channel = workspace.store.channel(channel_id)
-    if channel is None or (channel.is_im and channel.im_bot != call.app.bot_user_id):
+    bot = call.app.bot_user_id
+    if channel is None:
+        raise SlackError("channel_not_found")
+    if channel.kind != "channel" and not workspace.store.is_member(channel.id, bot):
         raise SlackError("channel_not_found")
     return channel
 
@@ -123,6 +129,31 @@ def known_person(workspace: Workspace, person_id: str) -> Person:
     if person is None:
         raise SlackError("user_not_found")
     return person
+
+
+def thread_of(workspace: Workspace, channel: Channel, call: Call) -> dict[str, Any]:
+    """What `thread_ts` and `reply_broadcast` add to a message; {} if it is no reply."""
+    thread_ts = call.optional("thread_ts")
+    if not thread_ts:
+        return {}
+    root = workspace.store.message(channel.id, thread_ts)
+    # Slack is said to take some unknown timestamps silently; a bot that relies on that has a bug.
+    if root is None:
+        raise SlackError("thread_not_found")
+    if root.get("thread_ts", thread_ts) != thread_ts or root.get("subtype") == "tombstone":
+        raise SlackError("cannot_reply_to_message")
+    thread = {"thread_ts": thread_ts, "parent_user_id": root["user"]}
+    if call.flag("reply_broadcast"):
+        thread["subtype"] = "thread_broadcast"
+    return thread
+
+
+def check_slack_files(workspace: Workspace, app: InstalledApp, blocks: Any) -> None:
+    """Refuses checked blocks with a `slack_file` that the app cannot use (yet)."""
+    may_use = functools.partial(sharing.app_may_see, workspace, app)
+    complaints = workspace.files.complaints(blocks or [], may_use)
+    if complaints:
+        raise SlackError.of(complaints)
 
 
 def encode_cursor(position: str) -> str:

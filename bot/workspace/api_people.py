@@ -27,7 +27,10 @@ def auth_test(workspace: Workspace, call: Call) -> Json:
 def open_connection(workspace: Workspace, call: Call) -> Json:
     """apps.connections.open"""
     base = workspace.url.replace("http", "ws", 1)
-    ticket = call.caller.sockets.new_ticket()
+    sockets = call.caller.sockets
+    if sockets is None:
+        raise SlackError("access_denied")
+    ticket = sockets.new_ticket()
     return {"url": f"{base}/link?ticket={ticket}&app_id={call.app.app_id}"}
 
 

@@ -38,15 +38,18 @@ from bot.workspace.rules import (
     typed,
 )
 
-# --- rich text, checked lightly ---------------------------------------------------------------
+# --- rich text ---------------------------------------------------------------------------------
 
 STYLE: Mapping[str, Rule] = {
     "style": Object({n: Flag() for n in ("bold", "italic", "strike", "code", "underline")})
 }
+VERBATIM: Mapping[str, Rule] = {
+    "text": typed("text", {"text": String(), **STYLE}, "text"),
+    "link": typed("link", {"url": URL, "text": String(), "unsafe": Flag(), **STYLE}, "url"),
+}
 INLINE = Tagged(
     {
-        "text": typed("text", {"text": String(), **STYLE}, "text"),
-        "link": typed("link", {"url": URL, "text": String(), "unsafe": Flag(), **STYLE}, "url"),
+        **VERBATIM,
         "emoji": typed(
             "emoji",
             {"name": String(), "unicode": String(), "skin_tone": Number(whole=True), **STYLE},
@@ -82,9 +85,7 @@ RICH_TEXT_PARTS = Tagged(
             "rich_text_quote", {"elements": Array(INLINE), **BORDER}, "elements"
         ),
         "rich_text_preformatted": typed(
-            "rich_text_preformatted",
-            {"elements": Array(INLINE), "language": String(255), **BORDER},
-            "elements",
+            "rich_text_preformatted", {"elements": Array(Tagged(VERBATIM)), **BORDER}, "elements"
         ),
         "rich_text_list": typed(
             "rich_text_list",

@@ -24,6 +24,7 @@ from bot.workspace.rules import (
 
 ID = String(255)
 URL = String(3000, pattern=r"[a-z][a-z0-9+.-]*:\S+")
+USERS = Array(ID, least=1)
 # --- composition objects ---------------------------------------------------------------------
 
 
@@ -66,7 +67,7 @@ def option(label: Rule, **more: Rule) -> Object:
 
 
 OPTION = option(plain(75), description=plain(75))
-RICH_OPTION = option(text(75), description=text(75))
+RICH_OPTION = option(text(75), description=plain(75))
 LINK_OPTION = option(plain(75), description=plain(75), url=URL)
 OPTION_GROUP = Object(
     {"label": plain(75), "options": Array(OPTION, least=1, most=100)}, ("label", "options")
@@ -145,7 +146,9 @@ def initial_value_fits(value: Mapping[str, object], at: str, out: Complaints) ->
         out.append(Complaint(words, f"{at}/initial_value"))
 
 
-DECIMAL = String(pattern=r"-?(\d+(\.\d*)?|\.\d+)")
+DECIMAL = String(pattern=r"-?([0-9]+(\.[0-9]*)?|\.[0-9]+)")
+DATE = String(pattern=r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])")
+TIME = String(pattern=r"([01][0-9]|2[0-3]):[0-5][0-9]")
 
 
 def numbers_fit(value: Mapping[str, object], at: str, out: Complaints) -> None:
@@ -177,7 +180,9 @@ BUTTON = typed(
         "value": String(2000),
         "style": Choice(("primary", "danger")),
         "accessibility_label": String(75),
-        "visible_to_user_ids": Array(String(255), least=1),
+        "agent_prompt": String(4000),
+        "agent_prompt_display": String(75),
+        "visible_to_user_ids": USERS,
     },
     "text",
 )
@@ -249,14 +254,12 @@ ELEMENTS: Mapping[str, Object] = {
     "overflow": typed(
         "overflow", {**INTERACTIVE, "options": Array(LINK_OPTION, least=1, most=5)}, "options"
     ),
-    "datepicker": typed(
-        "datepicker", {**SELECT, "initial_date": String(pattern=r"\d{4}-\d{2}-\d{2}")}
-    ),
+    "datepicker": typed("datepicker", {**SELECT, "initial_date": DATE}),
     "timepicker": typed(
         "timepicker",
         {
             **SELECT,
-            "initial_time": String(pattern=r"([01]\d|2[0-3]):[0-5]\d"),
+            "initial_time": TIME,
             "timezone": String(255),
         },
     ),
@@ -294,7 +297,7 @@ ELEMENTS: Mapping[str, Object] = {
             "text": plain(75),
             "value": String(2000),
             "accessibility_label": String(75),
-            "visible_to_user_ids": Array(String(255), least=1),
+            "visible_to_user_ids": USERS,
         },
         "icon",
         "text",

@@ -5,6 +5,7 @@ scope, and is where it happens.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from bot.workspace import payloads
@@ -24,21 +25,16 @@ SCOPES: Mapping[str, str] = {
     "message.channels": "channels:history",
     "message.groups": "groups:history",
     "message.im": "im:history",
+    "message.mpim": "mpim:history",
     "reaction_added": "reactions:read",
     "reaction_removed": "reactions:read",
 }
 METADATA_SCOPE = "metadata.message:read"
 
 
-def _channel_type(channel: Channel) -> str:
-    if channel.is_im:
-        return "im"
-    return "group" if channel.is_private else "channel"
-
-
 def _message_event(channel: Channel) -> str:
-    kind = _channel_type(channel)
-    return "message.im" if kind == "im" else f"message.{kind}s"
+    kind = channel.kind
+    return f"message.{kind}" if kind in ("im", "mpim") else f"message.{kind}s"
 
 
 def _send(
@@ -78,27 +74,39 @@ def message_posted(workspace: Workspace, channel: Channel, message: Message) -> 
     bot's own words).
     """
     place = {"channel": channel.id, "event_ts": message["ts"]}
-    kind = _channel_type(channel)
+    kind = channel.kind
     for installed in workspace.apps:
         app = installed.app
         if not workspace.store.is_member(channel.id, app.bot_user_id):
             continue
         inner = {**_shown_to(installed, workspace, channel, message), **place}
         _send(workspace, installed, _message_event(channel), {**inner, "channel_type": kind})
-        names_it = f"<@{app.bot_user_id}>" in message["text"]
-        if names_it and not channel.is_im and message["user"] != app.bot_user_id:
+        if _mentions(app.bot_user_id, channel, message):
             _send(workspace, installed, "app_mention", {**inner, "type": "app_mention"})
+
+
+def _mentions(bot: str, channel: Channel, message: Message) -> bool:
+    """Whether somebody else's words name this bot."""
+    is_spoken = message.get("subtype") in (None, "thread_broadcast")
+    is_foreign = message["user"] != bot and not channel.is_im
+    return is_spoken and is_foreign and f"<@{bot}>" in message["text"]
+
+
+def _known_to(installed: Installation, message: Message) -> Message:
+    """The message without what this app may not know."""
+    if METADATA_SCOPE in installed.app.scopes:
+        return message
+    return {name: value for name, value in message.items() if name != "metadata"}
 
 
 def _shown_to(
     installed: Installation, workspace: Workspace, channel: Channel, message: Message
 ) -> Event:
     """The message as an event carries it."""
-    shown = dict(message)
-    if METADATA_SCOPE not in installed.app.scopes:
-        shown.pop("metadata", None)
+    shown = _known_to(installed, message)
     if shown.get("subtype") == "thread_broadcast":
-        shown["root"] = workspace.store.message(channel.id, shown["thread_ts"])
+        root = workspace.store.message(channel.id, shown["thread_ts"])
+        shown = {**shown, "root": _known_to(installed, root) if root else None}
     elif "files" in shown and "bot_id" not in shown:
         shown = {"subtype": "file_share", **shown}
     return shown
@@ -106,27 +114,39 @@ def _shown_to(
 
 def message_changed(workspace: Workspace, channel: Channel, old: Message, new: Message) -> None:
     """message.* with subtype message_changed."""
-    _hidden(workspace, channel, "message_changed", message=new, previous_message=old)
+    parts = {"message": new, "previous_message": old}
+    _send_hidden(workspace, channel, "message_changed", parts)
 
 
 def message_deleted(workspace: Workspace, channel: Channel, old: Message) -> None:
     """message.* with subtype message_deleted."""
-    _hidden(workspace, channel, "message_deleted", deleted_ts=old["ts"], previous_message=old)
+    more = {"deleted_ts": old["ts"]}
+    _send_hidden(workspace, channel, "message_deleted", {"previous_message": old}, more)
 
 
-def _hidden(workspace: Workspace, channel: Channel, subtype: str, **parts: Any) -> None:
+def _send_hidden(
+    workspace: Workspace,
+    channel: Channel,
+    subtype: str,
+    messages: Mapping[str, Message],
+    more: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
+    """An event about a message that is there, or was."""
     ts = workspace.store.next_ts(channel.id, workspace.timing.now())
     inner = {
         "type": "message",
         "subtype": subtype,
         "hidden": True,
         "channel": channel.id,
-        "channel_type": _channel_type(channel),
+        "channel_type": channel.kind,
         "ts": ts,
         "event_ts": ts,
-        **parts,
+        **more,
     }
-    _send_where(workspace, channel, _message_event(channel), inner)
+    for installed in workspace.apps:
+        if workspace.store.is_member(channel.id, installed.app.bot_user_id):
+            known = {name: _known_to(installed, message) for name, message in messages.items()}
+            _send(workspace, installed, _message_event(channel), {**inner, **known})
 
 
 # --- reactions, members, files ------------------------------------------------------------------

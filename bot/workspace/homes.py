@@ -11,6 +11,8 @@ from bot.workspace.refusals import SlackError
 from bot.workspace.store import Store
 from bot.workspace.views import View, new_view
 
+_KIND = "home"
+
 
 class Homes:
     """Every Home view. Each change by an app is told to that person's pages."""
@@ -21,11 +23,13 @@ class Homes:
 
     def of(self, app: str, person: str) -> View | None:
         """What the app has published for this person."""
-        return next((v for v in self._store.homes(person) if v["app_id"] == app), None)
+        return self._store.record(_KIND, f"{person} {app}")
 
     def find(self, person: str, view_id: str) -> View | None:
         """The person's Home view with this id."""
-        return next((v for v in self._store.homes(person) if v["id"] == view_id), None)
+        views = self._store.records(_KIND)
+        found = next((view for view in views if view["id"] == view_id), None)
+        return found if found and self.of(found["app_id"], person) == found else None
 
     def publish(
         self, app: InstalledApp, person: str, given: Mapping[str, Any], view_hash: str = ""
@@ -40,11 +44,14 @@ class Homes:
         view = new_view(app, given, before=old["state"]["values"] if old else None)
         if old is not None:
             view["id"] = view["root_view_id"] = old["id"]
-        self._store.put_home(app.app_id, person, view)
+        self._keep(person, view)
         self._hub.tell("home", {"app": app.app_id, "view": view}, only=person)
         return view
 
     def enter(self, person: str, view: View, values: Mapping[str, Any]) -> None:
         """Keeps the state values that the person has left the view with."""
         view["state"] = {"values": values}
-        self._store.put_home(view["app_id"], person, view)
+        self._keep(person, view)
+
+    def _keep(self, person: str, view: View) -> None:
+        self._store.put_record(_KIND, f"{person} {view['app_id']}", view)

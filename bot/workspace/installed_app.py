@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bot.workspace.request_urls import RequestUrls
+
 
 @dataclass(frozen=True)
 class Command:
@@ -33,7 +35,8 @@ class Shortcut:
 class InstalledApp:
     """One installed app.
 
-    `events` are the event types that it has subscribed to, with their scopes in `scopes`.
+    `events` are the event types that it has subscribed to, with their scopes in `scopes`;
+    `request_urls` is None for an app in Socket Mode.
     """
 
     app_id: str
@@ -48,11 +51,15 @@ class InstalledApp:
     has_home: bool
     has_messages_tab: bool
     is_interactive: bool
+    request_urls: RequestUrls | None
 
     @classmethod
     def all_of(cls, manifests: Sequence[Mapping[str, Any]]) -> tuple[InstalledApp, ...]:
         """The apps that these manifests (Slack's schema, as dicts) describe, each with ids of its
         own.
+
+        Raises:
+            ManifestRefused: an app without Socket Mode has a request URL that cannot be used.
         """
         apps: list[InstalledApp] = []
         for manifest in manifests:
@@ -80,6 +87,7 @@ class InstalledApp:
             has_home=bool(features.get("app_home", {}).get("home_tab_enabled", False)),
             has_messages_tab=bool(features.get("app_home", {}).get("messages_tab_enabled", True)),
             is_interactive=bool(settings.get("interactivity", {}).get("is_enabled", False)),
+            request_urls=RequestUrls.of(manifest),
         )
 
     def command(self, word: str) -> Command | None:

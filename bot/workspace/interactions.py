@@ -6,12 +6,12 @@ Slack's own words when it fails.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bot.workspace import payloads, posting
 from bot.workspace.acts import act_of, response_url
-from bot.workspace.delivery import Delivery
+from bot.workspace.delivery import INVALID_COMMAND_RESPONSE, Delivery
 from bot.workspace.installation import Installation
 from bot.workspace.people import TEAM_ID, Channel, Person
 from bot.workspace.refusals import UiRefused
@@ -19,7 +19,6 @@ from bot.workspace.store import Message
 from bot.workspace.validate import check_message
 from bot.workspace.workspace import Workspace
 
-INVALID_COMMAND_RESPONSE = "invalid_command_response"
 _MARKUP = re.compile(r"<(?:[@#!][^<>]+|(?:https?|mailto):[^<>]+)>")
 _NAME = re.compile(r"(?<![\w@])@([a-z0-9][a-z0-9._-]*)", re.IGNORECASE)
 
@@ -28,9 +27,17 @@ _NAME = re.compile(r"(?<![\w@])@([a-z0-9][a-z0-9._-]*)", re.IGNORECASE)
 
 
 def write(
-    workspace: Workspace, person: Person, channel: Channel, text: str, thread_ts: str
+    workspace: Workspace,
+    person: Person,
+    channel: Channel,
+    text: str,
+    thread_ts: str,
+    *,
+    files: Sequence[Mapping[str, Any]] = (),
 ) -> Message:
-    """Posts what a person wrote."""
+    """Posts what a person wrote, perhaps with files."""
+    if channel.is_archived:
+        raise UiRefused(f"#{channel.name} is archived: nobody can write there any more.")
     message: Message = {
         "type": "message",
         "user": person.id,
@@ -42,6 +49,8 @@ def write(
         if root is None or root.get("thread_ts", thread_ts) != thread_ts:
             raise UiRefused("There is no such thread here.", status=404)
         message |= {"thread_ts": thread_ts, "parent_user_id": root["user"]}
+    if files:
+        message |= {"files": list(files), "upload": True, "display_as_bot": False}
     return posting.post(workspace, channel, message)
 
 

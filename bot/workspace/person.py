@@ -58,13 +58,15 @@ class Person:
         found: list[Json] = self._get("thread", **query)["messages"]
         return found
 
-    def events(self, *, timeout_s: float | None = None) -> Generator[tuple[str, Json], None, None]:
+    def events(
+        self, *, timeout_s: float | None = None, inspects: bool = False
+    ) -> Generator[tuple[str, Json], None, None]:
         """Everything that happens from now on, as (event, data); TimeoutError if nothing comes
-        for so long.
+        for so long. With `inspects` also `seen`, when there is more to inspect.
 
         Quiet workspaces send a sign of life every 15 s, which resets the timeout.
         """
-        query = urllib.parse.urlencode({"user": self.user})
+        query = urllib.parse.urlencode({"user": self.user, "inspector": int(inspects)})
         events = _events(f"{self._url}/ui/events?{query}", timeout_s)
         next(events)
         return events
@@ -147,6 +149,14 @@ class Person:
     def close(self, view_id: str) -> Json:
         """Closes a form without submitting it."""
         return self._post("close", {"view_id": view_id})
+
+    def controls(self) -> Json:
+        """Which faults are due, whether there are rate limits, and what the clock shows."""
+        return self._get("control")
+
+    def control(self, **wanted: Any) -> Json:
+        """Makes trouble, or takes it away: see ui_control.py for what there is."""
+        return self._post("control", wanted)
 
     # --- inside -------------------------------------------------------------------------------
 

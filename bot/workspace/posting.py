@@ -11,7 +11,7 @@ from typing import Any
 from bot.workspace import events
 from bot.workspace.elements import with_ids
 from bot.workspace.installed_app import InstalledApp
-from bot.workspace.people import SLACKBOT, TEAM_ID, Channel
+from bot.workspace.people import SLACKBOT, TEAM_ID, Channel, Person
 from bot.workspace.store import Message
 from bot.workspace.views import random_ids
 from bot.workspace.workspace import Workspace
@@ -67,13 +67,33 @@ def whole(workspace: Workspace, channel: str, messages: Sequence[Message]) -> li
     threads = workspace.store.threads(channel, roots)
     return [
         {**m, "thread_ts": m["ts"], **threads[m["ts"]]} if m["ts"] in threads else m
-        for m in messages
+        for m in (with_files(workspace, m) for m in messages)
     ]
 
 
-def audience(channel: Channel) -> str:
-    """The only person who sees this conversation, or "" if everybody does."""
-    return channel.im_user
+def with_files(workspace: Workspace, message: Message) -> Message:
+    """The message with its files as they are now."""
+    if "files" not in message:
+        return message
+    files = [workspace.files.in_message(file["id"]) for file in message["files"]]
+    return {**message, "files": files}
+
+
+def may_see(workspace: Workspace, person: Person, channel: Channel) -> bool:
+    """Whether this person sees the conversation: its members do, and but for guests everybody sees
+    a public channel.
+    """
+    if channel.kind == "channel" and not person.is_guest:
+        return True
+    return workspace.store.is_member(channel.id, person.id)
+
+
+def audience(workspace: Workspace, channel: Channel) -> frozenset[str]:
+    """Ids of the people who see this conversation."""
+    members = frozenset(workspace.store.members(channel.id))
+    if channel.kind != "channel":
+        return members
+    return members | {p.id for p in workspace.store.people() if not p.is_guest}
 
 
 def post(workspace: Workspace, channel: Channel, message: Message) -> Message:
@@ -81,9 +101,13 @@ def post(workspace: Workspace, channel: Channel, message: Message) -> Message:
     ts = workspace.store.next_ts(channel.id, workspace.timing.now())
     posted = {**message, "ts": ts}
     workspace.store.add(channel.id, posted)
+    for file in message.get("files", []):
+        workspace.files.note_share(file["id"], channel.id, ts, message.get("thread_ts", ""))
     _tell(workspace, "message", channel, message=posted)
     _tell_root(workspace, channel, posted)
     events.message_posted(workspace, channel, posted)
+    for file in message.get("files", []):
+        events.file_shared(workspace, channel, file["id"], message["user"])
     return posted
 
 
@@ -133,7 +157,8 @@ def _tell_root(workspace: Workspace, channel: Channel, message: Message) -> None
 
 
 def _tell(workspace: Workspace, event: str, channel: Channel, **data: Any) -> None:
-    workspace.hub.tell(event, {"channel": channel.id, **data}, only=audience(channel))
+    among = audience(workspace, channel)
+    workspace.hub.tell(event, {"channel": channel.id, **data}, among=among)
 
 
 def whisper(workspace: Workspace, channel: Channel, person: str, message: Message) -> Message:

@@ -2,6 +2,7 @@
 
 WorkspaceError      it cannot start (a sentence for whoever started it)
 ├── PortTaken       something else listens there
+├── ManifestRefused an app's manifest asks for what cannot be
 ├── StateTaken      another workspace has this state folder
 └── StateUnreadable the state folder holds something that is not ours, or is damaged
 SlackError          a Web API call is refused, with Slack's own error string
@@ -32,6 +33,14 @@ class PortTaken(WorkspaceError):
         self.port = port
 
 
+class ManifestRefused(WorkspaceError):
+    """An app cannot be installed by its manifest."""
+
+    def __init__(self, app: str, trouble: str, remedy: str) -> None:
+        super().__init__(f"The manifest of {app}: {trouble}. To go on, {remedy}.")
+        self.app = app
+
+
 class StateTaken(WorkspaceError):
     """Another workspace writes to the state folder."""
 
@@ -60,7 +69,7 @@ class SlackError(Exception):
     """
 
     def __init__(
-        self, error: str, *messages: str, errors: Iterable[str] = (), **fields: str
+        self, error: str, *messages: str, errors: Iterable[Any] = (), **fields: str
     ) -> None:
         super().__init__(error)
         self.error = error

@@ -8,6 +8,7 @@ said in `element_rules` and `block_rules`, not here.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -83,7 +84,7 @@ class Flag:
 
 @dataclass(frozen=True)
 class Number:
-    """A JSON number; `above` excludes its own value."""
+    """A finite JSON number; `above` excludes its own value."""
 
     least: float | None = None
     most: float | None = None
@@ -91,16 +92,21 @@ class Number:
     whole: bool = False
 
     def check(self, value: object, at: str, out: Complaints) -> None:
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not _finite(value):
             out.append(Complaint("must provide a number", at))
         elif self.whole and not isinstance(value, int):
             out.append(Complaint("must provide an integer", at))
         elif self.least is not None and value < self.least:
-            out.append(Complaint(f"must be greater than or equal to {self.least:g}", at))
+            out.append(Complaint(f"must be greater than or equal to {self.least}", at))
         elif self.most is not None and value > self.most:
-            out.append(Complaint(f"must be less than or equal to {self.most:g}", at))
+            out.append(Complaint(f"must be less than or equal to {self.most}", at))
         elif self.above is not None and value <= self.above:
-            out.append(Complaint(f"must be greater than {self.above:g}", at))
+            out.append(Complaint(f"must be greater than {self.above}", at))
+
+
+def _finite(value: int | float) -> bool:
+    # Whole numbers of any size are finite, and too large to ask math about.
+    return isinstance(value, int) or math.isfinite(value)
 
 
 @dataclass(frozen=True)
@@ -165,7 +171,10 @@ class Tagged:
         if kind is None:
             out.append(Complaint("missing required field: type", at))
             return
-        rule = self.kinds.get(kind) if isinstance(kind, str) else None
+        if not isinstance(kind, str):
+            out.append(Complaint("must provide a string", f"{at}/type"))
+            return
+        rule = self.kinds.get(kind)
         if rule is None:
             out.append(Complaint(self.words.format(type=kind), f"{at}/type"))
         else:

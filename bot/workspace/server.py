@@ -16,9 +16,16 @@ from typing import IO, Any
 
 from aiohttp import web
 
-from bot.workspace import guard, responses, secrets_file, ui, web_api
+from bot.workspace import due, file_routes, guard, recording, secrets_file, ui, web_api
+from bot.workspace.delivery import Transport
+from bot.workspace.dispatch import Dispatch
+from bot.workspace.faults import Faults
+from bot.workspace.http_delivery import HttpTransport
+from bot.workspace.hub import Hub
 from bot.workspace.installation import Installation
 from bot.workspace.installed_app import InstalledApp
+from bot.workspace.presence import Presence
+from bot.workspace.recorder import Recorder
 from bot.workspace.refusals import PortTaken, StateUnreadable
 from bot.workspace.secrets_file import Tokens
 from bot.workspace.socket_mode import Sockets
@@ -53,6 +60,16 @@ class Running:
         return self._workspace.apps[0].tokens
 
     @property
+    def faults(self) -> Faults:
+        """What shall go wrong."""
+        return self._workspace.faults
+
+    @property
+    def apps(self) -> tuple[Installation, ...]:
+        """The installed apps."""
+        return self._workspace.apps
+
+    @property
     def announcement(self) -> dict[str, Any]:
         """The JSON object that tells programs how to reach it: the first app's tokens, and every
         app's below "apps".
@@ -63,6 +80,10 @@ class Running:
         ]
         api_url = f"{self.url}/api/"
         return {"url": self.url, "api_url": api_url, **asdict(self.tokens), "apps": apps}
+
+    def recorded(self, *, kind: str = "", name: str = "") -> list[dict[str, Any]]:
+        """What went between the apps and the workspace, of this kind and name ("" any)."""
+        return [entry.shown() for entry in self._workspace.recorder.entries(kind=kind, name=name)]
 
     async def close(self) -> None:
         """Says goodbye to pages and apps, finishes the state file, gives port and folder free."""
@@ -86,7 +107,8 @@ async def start(
     free one).
 
     Raises:
-        PortTaken, StateTaken, StateUnreadable: with a sentence for whoever started it.
+        PortTaken, StateTaken, StateUnreadable, ManifestRefused: with a sentence for whoever
+            started it.
     """
     timing = timing or Timing()
     with ExitStack() as undo:
@@ -94,15 +116,15 @@ async def start(
         lock = undo.enter_context(lock_folder(state_dir))
         store = undo.enter_context(closing(Store(state_dir)))
         taken = listener.getsockname()[1]
+        hub, faults = Hub(), Faults()
+        presence = Presence(hub)
+        recorder = Recorder(timing.now, presence.seen)
         apps = tuple(
-            Installation(
-                app=app,
-                tokens=_tokens(state_dir, app.app_id if index else ""),
-                sockets=Sockets(app.app_id, ack_deadline_s=timing.ack_deadline_s),
-            )
+            _install(app, _tokens(state_dir, app.app_id if index else ""), timing, recorder, faults)
             for index, app in enumerate(InstalledApp.all_of(manifests))
         )
-        workspace = build(f"http://{HOST}:{taken}", apps, timing, store)
+        presence.watch(apps)
+        workspace = build(f"http://{HOST}:{taken}", apps, timing, store, recorder, hub, faults)
         runner = web.AppRunner(
             _application(workspace, taken),
             access_log=None,
@@ -112,7 +134,11 @@ async def start(
         await runner.setup()
         await web.SockSite(runner, listener).start()
         undo.pop_all()
+    for known in apps:
+        if known.http is not None:
+            workspace.in_background(known.http.verify())
     workspace.in_background(_checkpoints(state_dir, timing.checkpoint_every_s))
+    workspace.in_background(due.watch(workspace))
     return Running(workspace, runner, lock)
 
 
@@ -161,6 +187,15 @@ def _listen(port: int) -> socket.socket:
     return listener
 
 
+def _install(
+    app: InstalledApp, tokens: Tokens, timing: Timing, recorder: Recorder, faults: Faults
+) -> Installation:
+    transport: Transport = Sockets(app.app_id, timing, recorder)
+    if app.request_urls is not None:
+        transport = HttpTransport(app.request_urls, tokens.signing_secret, timing)
+    return Installation(app, tokens, Dispatch(app.app_id, transport, timing, recorder, faults))
+
+
 def _tokens(state_dir: Path, app_id: str) -> Tokens:
     try:
         return secrets_file.read_or_make(state_dir, app_id)
@@ -191,7 +226,8 @@ def _application(workspace: Workspace, port: int) -> web.Application:
             web.static("/static", STATIC),
             web.get("/link", functools.partial(_link, workspace)),
             web.route("*", "/api/{method}", functools.partial(web_api.call, workspace)),
-            web.post("/response/{key}", functools.partial(responses.respond, workspace)),
+            web.post("/response/{key}", functools.partial(recording.respond, workspace)),
+            *file_routes.routes(workspace),
             *ui.routes(workspace),
         ]
     )
@@ -200,8 +236,8 @@ def _application(workspace: Workspace, port: int) -> web.Application:
 
 async def _link(workspace: Workspace, request: web.Request) -> web.StreamResponse:
     installed = workspace.installation(request.query.get("app_id", ""))
-    if installed is None:
-        return web.Response(status=403, text="No app with this app_id is installed.")
+    if installed is None or installed.sockets is None:
+        return web.Response(status=403, text="No app with this app_id is in Socket Mode.")
     return await installed.sockets.link(request)
 
 

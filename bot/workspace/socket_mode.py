@@ -9,14 +9,25 @@ import json
 import secrets
 import uuid
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from bot.workspace.delivery import DISPATCH_FAILED, OPERATION_TIMEOUT, Delivery
+from bot.workspace.delivery import (
+    CONNECTION_FAILED,
+    DISPATCH_FAILED,
+    EVENTS,
+    OPERATION_TIMEOUT,
+    Delivery,
+    Parcel,
+)
+from bot.workspace.recorder import Recorder
+from bot.workspace.timing import Timing
 
 MAX_LINKS = 10
-HEARTBEAT_S = 30.0
+REASONS = ("warning", "refresh_requested", "link_disabled", "too_many_websockets")
+HOST = "applink-local"
 # How long a link that is told to close may take to agree.
 GOODBYE_S = 1.0
 
@@ -24,10 +35,14 @@ GOODBYE_S = 1.0
 class Sockets:
     """The links of one app."""
 
-    def __init__(self, app_id: str, *, ack_deadline_s: float) -> None:
+    name = "socket"
+    timeout_reason = "timeout"
+
+    def __init__(self, app_id: str, timing: Timing, recorder: Recorder) -> None:
         self._app_id = app_id
-        self._ack_deadline_s = ack_deadline_s
-        self._tickets: set[str] = set()
+        self._timing = timing
+        self._recorder = recorder
+        self._tickets: dict[str, float] = {}
         self._links: list[web.WebSocketResponse] = []
         self._waiting: dict[str, asyncio.Future[Any]] = {}
 
@@ -36,40 +51,70 @@ class Sockets:
         """Whether the app has a link open."""
         return bool(self._links)
 
+    @property
+    def connections(self) -> int:
+        """How many links are open."""
+        return len(self._links)
+
     def new_ticket(self) -> str:
-        """Lets one link be opened."""
-        ticket = str(uuid.uuid4())
-        self._tickets.add(ticket)
+        """Lets one link be opened, soon."""
+        now, ticket = self._timing.now(), str(uuid.uuid4())
+        good = {known: until for known, until in self._tickets.items() if until >= now}
+        self._tickets = good | {ticket: now + self._timing.ticket_life_s}
         return ticket
 
     async def link(self, request: web.Request) -> web.StreamResponse:
         """Serves one link until it closes."""
-        ticket = request.query.get("ticket", "")
-        if ticket not in self._tickets:
-            return web.Response(status=403, text="The ticket is not valid, or was used before.")
-        self._tickets.discard(ticket)
-        link = web.WebSocketResponse(heartbeat=HEARTBEAT_S, timeout=GOODBYE_S)
+        until = self._tickets.pop(request.query.get("ticket", ""), 0.0)
+        if self._timing.now() > until:
+            refusal = "The ticket is not valid, used, or too old."
+            self._note("connect", error=refusal, status=403)
+            return web.Response(status=403, text=refusal)
+        link = web.WebSocketResponse(heartbeat=self._timing.link_ping_s, timeout=GOODBYE_S)
         await link.prepare(request)
         if len(self._links) >= MAX_LINKS:
-            await _disconnect(link, "too_many_websockets")
+            await _close(link, "too_many_websockets")
+            self._note("connect", error="too_many_websockets")
             return link
+        is_short = request.query.get("debug_reconnects") == "true"
+        timing = self._timing
+        life_s = timing.debug_link_life_s if is_short else timing.link_life_s
         self._links.append(link)
+        ending = asyncio.create_task(self._end_in_time(link, life_s))
+        self._note("connect", answer=self._hello(life_s))
         try:
-            await link.send_json(self._hello())
+            await link.send_json(self._hello(life_s))
             await self._listen(link)
         except ConnectionError:
             pass  # The app went away in the middle: nothing more to do with this link.
         finally:
+            ending.cancel()
             self._links.remove(link)
+            self._note("disconnect", answer={"code": link.close_code})
         return link
 
-    def _hello(self) -> Mapping[str, Any]:
+    def _note(self, name: str, **outcome: Any) -> None:
+        entry = self._recorder.begin("socket", name, app=self._app_id)
+        self._recorder.end(entry, **outcome)
+
+    def _hello(self, life_s: float) -> Mapping[str, Any]:
         return {
             "type": "hello",
             "num_connections": len(self._links),
-            "debug_info": {"host": "applink-local", "approximate_connection_time": 18060},
+            "debug_info": {"host": HOST, "approximate_connection_time": int(life_s)},
             "connection_info": {"app_id": self._app_id},
         }
+
+    async def _end_in_time(self, link: web.WebSocketResponse, life_s: float) -> None:
+        await self._timing.clock.sleep(max(0.0, life_s - self._timing.link_warning_s))
+        await self._warn_and_close(link)
+
+    async def _warn_and_close(self, link: web.WebSocketResponse) -> None:
+        """Until it closes, a link that was warned works as any other."""
+        await _say_disconnect(link, "warning")
+        await self._timing.clock.sleep(self._timing.link_warning_s)
+        # NB: closing ends `link`, which cancels whoever waits here for the link's end.
+        await asyncio.shield(_close(link, "refresh_requested"))
 
     async def _listen(self, link: web.WebSocketResponse) -> None:
         async for frame in link:
@@ -86,36 +131,28 @@ class Sockets:
         if waiting is not None and not waiting.done():
             waiting.set_result(frame.get("payload"))
 
-    async def deliver(self, kind: str, payload: Mapping[str, Any]) -> Delivery:
-        """Sends a payload to one link and waits for its acknowledgement.
-
-        `kind` is slash_commands, interactive or events_api.
+    async def send(self, parcel: Parcel) -> Delivery:
+        """Sends a parcel to one link and waits for its acknowledgement, whatever link that comes
+        on.
         """
         envelope_id = str(uuid.uuid4())
-        envelope: dict[str, Any] = {
-            "envelope_id": envelope_id,
-            "type": kind,
-            "accepts_response_payload": kind != "events_api",
-            "payload": payload,
-        }
-        if kind == "events_api":
-            envelope |= {"retry_attempt": 0, "retry_reason": ""}
         waiting = asyncio.get_running_loop().create_future()
         self._waiting[envelope_id] = waiting
+        clock = self._timing.clock
+        until = clock() + self._timing.ack_deadline_s
         try:
-            if not await self._send(envelope):
-                return Delivery(DISPATCH_FAILED)
-            return Delivery(reply=await asyncio.wait_for(waiting, self._ack_deadline_s))
+            if not await self._send(_envelope(envelope_id, parcel)):
+                return Delivery(DISPATCH_FAILED, reason=CONNECTION_FAILED)
+            reply = await clock.wait_for(waiting, until - clock())
         except TimeoutError:
-            return Delivery(OPERATION_TIMEOUT)
+            return Delivery(OPERATION_TIMEOUT, reason=self.timeout_reason)
         finally:
             del self._waiting[envelope_id]
+        return Delivery(reply=reply if parcel.accepts_reply else None)
 
     async def _send(self, envelope: Mapping[str, Any]) -> bool:
         """Gives the envelope to a link chosen by chance, another if that one is just closing."""
-        links = [link for link in self._links if not link.closed]
-        secrets.SystemRandom().shuffle(links)
-        for link in links:
+        for link in self._by_chance():
             try:
                 await link.send_json(envelope)
             except ConnectionError:
@@ -123,15 +160,54 @@ class Sockets:
             return True
         return False
 
+    def _by_chance(self) -> list[web.WebSocketResponse]:
+        links = [link for link in self._links if not link.closed]
+        secrets.SystemRandom().shuffle(links)
+        return links
+
+    async def disconnect(self, reason: str) -> None:
+        """Ends every link as Slack does for this reason; a warning is the first of two: the links
+        live on for a while (`Timing.link_warning_s`), and then are asked to refresh.
+        """
+        if reason not in REASONS:
+            raise ValueError(f"The reason is one of {', '.join(REASONS)}, not {reason!r}.")
+        end = self._warn_and_close if reason == "warning" else partial(_close, reason=reason)
+        await asyncio.gather(*(end(link) for link in list(self._links)))
+
+    async def lose_connection(self) -> bool:
+        """Drops one link without a word. Others may be left, or the app may be back at once."""
+        for link in self._by_chance()[:1]:
+            await link.close()
+        return True
+
     async def close(self) -> None:
         """Tells the app to connect again later, and closes every link."""
-        links = list(self._links)
-        await asyncio.gather(*(_disconnect(link, "refresh_requested") for link in links))
+        await self.disconnect("refresh_requested")
 
 
-async def _disconnect(link: web.WebSocketResponse, reason: str) -> None:
+def _envelope(envelope_id: str, parcel: Parcel) -> Mapping[str, Any]:
+    envelope: dict[str, Any] = {
+        "envelope_id": envelope_id,
+        "type": parcel.kind,
+        "accepts_response_payload": parcel.accepts_reply,
+        "payload": parcel.payload,
+    }
+    if parcel.kind == EVENTS:
+        envelope |= {"retry_attempt": parcel.retry, "retry_reason": parcel.retry_reason}
+    return envelope
+
+
+async def _close(link: web.WebSocketResponse, reason: str) -> None:
+    if await _say_disconnect(link, reason):
+        await link.close()
+
+
+async def _say_disconnect(link: web.WebSocketResponse, reason: str) -> bool:
+    """False if there is nobody to say it to any more."""
+    if link.closed:
+        return False
     try:
-        await link.send_json({"type": "disconnect", "reason": reason, "debug_info": {}})
+        await link.send_json({"type": "disconnect", "reason": reason, "debug_info": {"host": HOST}})
     except ConnectionError:
-        return
-    await link.close()
+        return False
+    return True

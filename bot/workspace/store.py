@@ -1,5 +1,5 @@
-"""What the workspace remembers over a restart: people, channels, members, Home views, messages,
-in one SQLite file.
+"""What the workspace remembers over a restart: people, channels, members, messages, and records of
+other kinds, in one SQLite file.
 
 The store belongs to one thread. It writes in WAL mode without waiting for the disk, so that a
 write costs some
@@ -24,7 +24,12 @@ from bot.workspace.refusals import StateTaken, StateUnreadable
 FILE = "workspace.sqlite3"
 LOCK = "workspace.lock"
 SCHEMA_VERSION = 3
-_SCHEMA = """
+_RECORDS = """
+CREATE TABLE records (
+    kind TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (kind, id)
+);
+"""
+_SCHEMA = f"""{_RECORDS}
 CREATE TABLE people (id TEXT PRIMARY KEY, body TEXT NOT NULL);
 CREATE TABLE channels (id TEXT PRIMARY KEY, body TEXT NOT NULL, last_ts TEXT NOT NULL);
 CREATE TABLE members (channel TEXT, person TEXT, PRIMARY KEY (channel, person)) WITHOUT ROWID;
@@ -34,11 +39,6 @@ CREATE TABLE messages (
 );
 CREATE INDEX messages_in_channel ON messages (channel, in_channel, ts);
 CREATE INDEX messages_in_thread ON messages (channel, thread_ts, ts, author);
-"""
-_HOMES = """
-CREATE TABLE homes (
-    app TEXT NOT NULL, person TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (app, person)
-);
 """
 
 # From the format before, one step at a time. Format 1 knew one app, whose bot was U0BOT.
@@ -52,7 +52,7 @@ INSERT INTO channels SELECT id, json_object(
 ), last_ts FROM old_channels ORDER BY rowid;
 DROP TABLE old_channels;
 """,
-    2: _HOMES,
+    2: _RECORDS,
 }
 
 Message = dict[str, Any]
@@ -120,7 +120,7 @@ def _prepare(folder: Path, db: sqlite3.Connection) -> None:
     db.execute("PRAGMA synchronous=NORMAL")
     db.execute("PRAGMA wal_autocheckpoint=0")
     later = [_STEPS[v] for v in range(version, SCHEMA_VERSION)] if version else []
-    steps = later if version else [_SCHEMA, _HOMES]
+    steps = later if version else [_SCHEMA]
     if steps:
         db.executescript(f"BEGIN;{''.join(steps)}PRAGMA user_version={SCHEMA_VERSION};COMMIT;")
 
@@ -138,6 +138,7 @@ class Store:
     """The one writer of a state folder. Raises sqlite3.Error when the disk cannot take a write."""
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self._db = _connect(folder)
         rows = self._db.execute("SELECT id, last_ts FROM channels")
         self._last_ts: dict[str, str] = dict(rows.fetchall())
@@ -170,6 +171,11 @@ class Store:
                 self._add_member(channel.id, person)
         self._last_ts[channel.id] = NEVER
 
+    def put_channel(self, channel: Channel) -> None:
+        """Keeps the new state of a conversation."""
+        query = "UPDATE channels SET body = ? WHERE id = ?"
+        self._db.execute(query, (json.dumps(vars(channel)), channel.id))
+
     def channels(self) -> list[Channel]:
         """Every conversation, in the order they were made."""
         rows = self._db.execute("SELECT body FROM channels ORDER BY rowid")
@@ -185,6 +191,11 @@ class Store:
         """Lets a person into a conversation."""
         self._add_member(channel, person)
 
+    def remove_member(self, channel: str, person: str) -> None:
+        """Takes a person out of a conversation."""
+        query = "DELETE FROM members WHERE channel = ? AND person = ?"
+        self._db.execute(query, (channel, person))
+
     def _add_member(self, channel: str, person: str) -> None:
         self._db.execute("INSERT OR IGNORE INTO members VALUES (?, ?)", (channel, person))
 
@@ -199,16 +210,6 @@ class Store:
         return self._db.execute(query, (channel, person)).fetchone() is not None
 
     # --- Home views ---------------------------------------------------------------------------
-
-    def put_home(self, app: str, person: str, view: Mapping[str, Any]) -> None:
-        """Keeps the Home view of an app for a person."""
-        row = (app, person, json.dumps(view))
-        self._db.execute("INSERT OR REPLACE INTO homes VALUES (?, ?, ?)", row)
-
-    def homes(self, person: str) -> list[dict[str, Any]]:
-        """The Home views that apps have published for this person."""
-        query = "SELECT body FROM homes WHERE person = ? ORDER BY app"
-        return [json.loads(body) for (body,) in self._db.execute(query, (person,))]
 
     # --- messages -----------------------------------------------------------------------------
 
@@ -275,6 +276,32 @@ class Store:
         for root, *of_author in self._db.execute(query, (channel, *roots)):
             by_root.setdefault(root, []).append((of_author[0], of_author[1], of_author[2]))
         return {root: _thread_fields(authors) for root, authors in by_root.items()}
+
+    # --- records: files and other things, by kind and id ------------------------------------------
+
+    def put_record(self, kind: str, record_id: str, body: Mapping[str, Any]) -> None:
+        """Keeps a record (JSON), or its new state."""
+        query = (
+            "INSERT INTO records VALUES (?, ?, ?)"
+            " ON CONFLICT (kind, id) DO UPDATE SET body = excluded.body"
+        )
+        self._db.execute(query, (kind, record_id, json.dumps(body)))
+
+    def record(self, kind: str, record_id: str) -> dict[str, Any] | None:
+        """The record with this id."""
+        query = "SELECT body FROM records WHERE kind = ? AND id = ?"
+        row = self._db.execute(query, (kind, record_id)).fetchone()
+        return json.loads(row[0]) if row else None
+
+    def records(self, kind: str) -> list[dict[str, Any]]:
+        """Every record of a kind, in the order they came."""
+        query = "SELECT body FROM records WHERE kind = ? ORDER BY rowid"
+        return [json.loads(body) for (body,) in self._db.execute(query, (kind,))]
+
+    def remove_record(self, kind: str, record_id: str) -> bool:
+        """Forgets a record; whether it was there."""
+        query = "DELETE FROM records WHERE kind = ? AND id = ?"
+        return self._db.execute(query, (kind, record_id)).rowcount > 0
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -5,11 +5,19 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict
 
 from aiohttp import web
 
-from bot.workspace import clicks, interactions, posting, submissions, ui_interactions, ui_parts
+from bot.workspace import (
+    clicks,
+    interactions,
+    posting,
+    submissions,
+    ui_control,
+    ui_files,
+    ui_interactions,
+    ui_parts,
+)
 from bot.workspace.clicks import Click
 from bot.workspace.people import TEAM_ID, TEAM_NAME
 from bot.workspace.refusals import UiRefused
@@ -24,16 +32,21 @@ def routes(workspace: Workspace) -> list[web.RouteDef]:
     """Every /ui route of this workspace."""
     gets: Mapping[str, Answer] = {
         "state": state,
+        "files": ui_files.files,
         "messages": messages,
         "thread": thread,
-        "seen": seen,
+        "inspector": ui_control.inspector,
+        "control": ui_control.read,
     }
     posts: Mapping[str, Answer] = {
         "message": write,
         "command": command,
+        "file": ui_files.upload,
         "action": action,
         "submit": submit,
         "close": close,
+        "control": ui_control.change,
+        "verify": verify,
         **ui_interactions.POSTS,
     }
     return [
@@ -63,7 +76,7 @@ async def state(workspace: Workspace, request: web.Request) -> Json:
     """GET /ui/state"""
     me = ui_parts.person(workspace, request.query)
     store = workspace.store
-    channels = [c for c in store.channels() if posting.audience(c) in ("", me.id)]
+    channels = [c for c in store.channels() if posting.may_see(workspace, me, c)]
     apps = [installed.app for installed in workspace.apps]
     of_bot = {app.bot_user_id: app for app in apps}
     return {
@@ -103,7 +116,7 @@ async def state(workspace: Workspace, request: web.Request) -> Json:
                 "has_home": installed.app.has_home,
                 "has_messages_tab": installed.app.has_messages_tab,
                 "is_connected": installed.transport.is_connected,
-                "transport": "socket",
+                "transport": installed.transport.name,
                 "shortcuts": [vars(shortcut) for shortcut in installed.app.shortcuts],
             }
             for installed in workspace.apps
@@ -159,20 +172,19 @@ async def thread(workspace: Workspace, request: web.Request) -> Json:
     return {"messages": _by_ts([*shown, *replies, *own])}
 
 
-async def seen(workspace: Workspace, request: web.Request) -> Json:
-    """GET /ui/seen: the latest Web API calls, the oldest first."""
-    return {"calls": [asdict(call) for call in workspace.seen]}
-
-
 async def events(workspace: Workspace, request: web.Request) -> web.StreamResponse:
-    """GET /ui/events: everything that happens, as server-sent events, until the page leaves."""
+    """GET /ui/events: everything that happens, as server-sent events, until the page leaves; with
+    inspector=1 also when there is more to inspect.
+    """
     try:
         person = ui_parts.person(workspace, request.query)
     except UiRefused as refusal:
         return web.json_response({"ok": False, "error": str(refusal)}, status=refusal.status)
     headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
     response = web.StreamResponse(headers=headers)
-    subscription = workspace.hub.subscribe(person.id)
+    subscription = workspace.hub.subscribe(
+        person.id, inspects=request.query.get("inspector") == "1"
+    )
     try:
         await response.prepare(request)
         await response.write(b"retry: 1000\n\n")
@@ -258,3 +270,13 @@ async def close(workspace: Workspace, request: web.Request) -> Json:
     person = ui_parts.person(workspace, body)
     submissions.close(workspace, person, ui_parts.text(body, "view_id"))
     return {"views": workspace.views.stack(person.id)}
+
+
+async def verify(workspace: Workspace, request: web.Request) -> Json:
+    """POST /ui/verify: asks an app's events URL for the challenge (url_verification)."""
+    body = await ui_parts.body(request)
+    installed = workspace.installation(ui_parts.text(body, "app"))
+    if installed is None or installed.http is None:
+        raise UiRefused(f"No app {body['app']!r} takes events over HTTP.", status=404)
+    error = await installed.http.verify()
+    return {"verified": False, "error": error} if error else {"verified": True}

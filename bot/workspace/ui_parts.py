@@ -71,7 +71,7 @@ def channel(workspace: Workspace, person: Person, given: Mapping[str, Any]) -> C
     """The conversation, if this person sees it."""
     wanted = given.get("channel")
     channel = workspace.store.channel(wanted) if isinstance(wanted, str) else None
-    if channel is None or posting.audience(channel) not in ("", person.id):
+    if channel is None or not posting.may_see(workspace, person, channel):
         raise UiRefused(f"There is no channel {wanted!r} here.", status=404)
     return channel
 

@@ -13,6 +13,8 @@ from slack_bolt.adapter.socket_mode import SocketModeHandler
 from slack_sdk import WebClient
 
 PAYLOADS = Path(__file__).parent / "payloads"
+# Words after `/sample` -> the payload that they open.
+VIEWS = {"form": "modal", "inputs": "modal_inputs"}
 
 MANIFEST: dict[str, Any] = {
     "display_information": {"name": "Sample"},
@@ -26,6 +28,21 @@ MANIFEST: dict[str, Any] = {
             },
             {"command": "/second", "description": "Another one", "usage_hint": "anything"},
         ],
+        "shortcuts": [
+            {
+                "name": "Start a search",
+                "type": "global",
+                "callback_id": "start_search",
+                "description": "Opens the form",
+            },
+            {
+                "name": "Fork this search",
+                "type": "message",
+                "callback_id": "fork",
+                "description": "With narrower ranges",
+            },
+        ],
+        "app_home": {"home_tab_enabled": True, "messages_tab_enabled": True},
     },
     "oauth_config": {
         "scopes": {
@@ -34,6 +51,9 @@ MANIFEST: dict[str, Any] = {
                 "commands",
                 "channels:read",
                 "channels:history",
+                "files:read",
+                "files:write",
+                "reactions:read",
                 "reactions:write",
                 "users:read",
             ]
@@ -86,6 +106,7 @@ class SampleApp:
         app.action(re.compile(".+"))(self._action)
         app.view("form")(self._submission)
         app.view("second")(self._second)
+        app.view("inputs")(self._inputs)
         app.event("app_mention")(self._mention)
         self._handler = SocketModeHandler(app, app_token)
         self._handler.connect()
@@ -101,9 +122,9 @@ class SampleApp:
 
     def _command(self, ack: Any, command: dict[str, Any], client: WebClient) -> None:
         text = command["text"]
-        if text == "form":
+        if text in VIEWS:
             ack()
-            opened = client.views_open(trigger_id=command["trigger_id"], view=payload("modal"))
+            opened = client.views_open(trigger_id=command["trigger_id"], view=payload(VIEWS[text]))
             self.view_id = opened["view"]["id"]
         elif text == "two":
             ack()
@@ -134,6 +155,10 @@ class SampleApp:
     def _second(self, ack: Any, view: dict[str, Any]) -> None:
         ack(response_action="clear")
         self.seen.put(("second", view))
+
+    def _inputs(self, ack: Any, view: dict[str, Any]) -> None:
+        ack()
+        self.seen.put(("inputs", view))
 
     def _mention(self, event: dict[str, Any]) -> None:
         self.seen.put(("mention", event))

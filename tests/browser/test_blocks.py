@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 from slack_sdk import WebClient
 
-from tests.browser.sample_app import PAYLOADS, payload
-from tests.browser.steps import post
+from bot.workspace.element_rules import ELEMENTS
+from bot.workspace.surface_rules import BLOCKS
+from tests.browser.sample_app import PAYLOADS, VIEWS, SampleApp, payload
+from tests.browser.steps import open_form, post
 
 pytestmark = pytest.mark.browser
 
@@ -46,14 +49,53 @@ DRAWN: dict[str, list[tuple[str, str]]] = {
     "attachments": [(".attachment pre", "loss is nan"), (".attachment .fields", "one"),
                     (".attachment a", "A classic attachment")],
     "card": [(".card-title b", "MiniLM on reviews"), ("button.primary", "Reuse")],
+    "carousel": [(".carousel li:nth-child(2) .card-title", "DistilBERT on tickets"),
+                 (".carousel li:nth-child(1) img.hero", ""),
+                 ("[data-block-id=c1] button", "Reuse")],
+    "container": [("details[open] summary", "Search space"),
+                  ("[data-block-id=lr] label", "Learning rate"),
+                  ("details:not([open]) summary code", "minilm-7"), (".divided td", "0.8125")],
+    "context_actions": [("[data-type=feedback_buttons] button[aria-pressed=false]", ""),
+                        ("[data-type=icon_button] [data-icon=trash]", "")],
+    "video": [("a[href='https://example.org/watch/1']", "Tuning in two minutes"),
+              ("a.poster[href='https://example.org/embed/1'] img", ""),
+              (".video-by", "Ada · Example Tube"),
+              (".poster-alt", "The same from outside")],
+    "file": [(".file", "report-42")],
+    "elements": [("input[type=datetime-local]", ""), ("select[data-action-id=where]", "#tuning"),
+                 ("[data-action-id=who] .chip", "Grace Hopper"),
+                 ("input[role=combobox][data-action-id=model]", ""),
+                 (".combobox .chip", "reviews"), ("[data-action-id=opts] small", "A second seed")],
+    "task_card": [(".task.complete", "2,000 rows"), (".task a", "The data set")],
     "plan": [(".plan .card-title", "Tuning MiniLM"), (".task", "Run 10 trials, in progress"),
              (".task.error .rich", "Out of memory")],
 }  # fmt: skip
-VIEWS = {"modal"}
 
 
 def test_every_payload_is_drawn_by_a_test() -> None:
-    assert {path.stem for path in PAYLOADS.glob("*.json")} == {*DRAWN, *VIEWS}
+    assert {path.stem for path in PAYLOADS.glob("*.json")} == {*DRAWN, *VIEWS.values()}
+
+
+def types_in(value: Any) -> set[str]:
+    """Every `type` in a payload."""
+    if isinstance(value, list):
+        return set().union(*map(types_in, value))
+    if not isinstance(value, dict):
+        return set()
+    return types_in(list(value.values())) | ({value.get("type")} & {*BLOCKS, *ELEMENTS})
+
+
+def test_everything_that_the_validator_accepts_is_in_a_payload() -> None:
+    drawn = [payload(path.stem) for path in PAYLOADS.glob("*.json")]
+    assert types_in(drawn) == {*BLOCKS, *ELEMENTS}
+
+
+def test_every_kind_of_input_is_drawn_in_a_form(browser_page: Page, app: SampleApp) -> None:
+    dialog = open_form(browser_page, app, "inputs")
+    labels = ("Link", "Mail (optional)", "Deadline", "Model", "Data sets (optional)")
+    for label in (*labels, "Plots (optional)"):
+        expect(dialog.get_by_label(label, exact=True)).to_be_visible()
+    expect(dialog.locator(".unknown")).to_have_count(0)
 
 
 @pytest.mark.parametrize("name", DRAWN)

@@ -178,7 +178,7 @@ def test_over_a_restart_of_the_workspace_nothing_is_missing_and_nothing_is_doubl
 def test_a_slash_shows_the_commands_and_tab_completes(browser_page: Page, app: SampleApp) -> None:
     browser_page.fill("#composer", "/")
     options = browser_page.get_by_role("option")
-    expect(options).to_have_count(2)
+    expect(options).to_have_count(3)
     expect(options.first).to_contain_text("[form | words]")
     expect(options.first).to_contain_text("Answers, or opens a form")
     browser_page.press("#composer", "ArrowDown")

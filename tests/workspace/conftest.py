@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -13,7 +12,7 @@ from slack_bolt import App
 from slack_bolt.adapter.socket_mode import SocketModeHandler
 from slack_sdk import WebClient
 
-from bot.workspace.timing import Timing
+from bot.workspace.timing import Clock, Timing
 from tests.harness import RunningWorkspace
 
 SCOPES = [
@@ -64,19 +63,6 @@ MANIFEST: dict[str, Any] = {
 }
 
 
-class Clock:
-    """The real time, until a test moves it."""
-
-    def __init__(self) -> None:
-        self.ahead_s = 0.0
-
-    def __call__(self) -> float:
-        return time.time() + self.ahead_s
-
-    def advance(self, seconds: float) -> None:
-        self.ahead_s += seconds
-
-
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
@@ -105,7 +91,7 @@ def workspace(
     handlers: list[SocketModeHandler],
     behind: Callable[[Callable[[], None]], None],
 ) -> Iterator[RunningWorkspace]:
-    running = RunningWorkspace(tmp_path / "state", MANIFEST, timing=Timing(now=clock))
+    running = RunningWorkspace(tmp_path / "state", MANIFEST, timing=Timing(clock=clock))
     yield running
 
     def end() -> None:

@@ -35,7 +35,7 @@ def manifest(*, events: list[str] = EVENTS, scopes: list[str] = SCOPES) -> dict[
     return {
         **MANIFEST,
         "oauth_config": {"scopes": {"bot": [*scopes, "reactions:read"]}},
-        "settings": {"event_subscriptions": {"bot_events": events}},
+        "settings": {**MANIFEST["settings"], "event_subscriptions": {"bot_events": events}},
     }
 
 
@@ -47,7 +47,7 @@ def start(
     started: list[RunningWorkspace] = []
 
     def run(**more: list[str]) -> RunningWorkspace:
-        timing = Timing(now=clock)
+        timing = Timing(clock=clock)
         running = RunningWorkspace(tmp_path / "state", manifest(**more), timing=timing)
         started.append(running)
         return running
@@ -227,12 +227,13 @@ def test_an_app_hears_that_it_has_joined(
     for _ in range(2):
         client.conversations_join(channel="C0GENERAL")
     workspace.message("next", channel="C0GENERAL")
-    joined, after = event(heard), event(heard)
+    words, joined, after = event(heard), event(heard), event(heard)
+    assert words["subtype"] == "channel_join"
     assert joined["type"] == "member_joined_channel"
     assert (joined["user"], joined["channel"], joined["channel_type"]) == (
         "U0BOT", "C0GENERAL", "C"
     )  # fmt: skip
-    assert after["type"] == "message", "who is in does not join again"
+    assert after["text"] == "next", "who is in does not join again"
 
 
 @pytest.mark.parametrize(

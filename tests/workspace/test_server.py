@@ -21,7 +21,7 @@ from slack_bolt.adapter.socket_mode import SocketModeHandler
 from slack_sdk import WebClient
 
 from bot.workspace.refusals import PortTaken, StateTaken, StateUnreadable
-from bot.workspace.timing import Timing
+from bot.workspace.timing import Clock, Timing
 from tests.harness import RunningWorkspace
 from tests.workspace.conftest import MANIFEST
 
@@ -57,12 +57,12 @@ def test_messages_threads_and_tokens_survive_a_restart(tmp_path: Path) -> None:
 
 
 def test_timestamps_rise_over_a_restart_even_if_the_clock_goes_back(tmp_path: Path) -> None:
-    first = RunningWorkspace(tmp_path, MANIFEST, timing=Timing(now=lambda: 2000.0))
+    first = RunningWorkspace(tmp_path, MANIFEST, timing=Timing(clock=Clock(lambda: 2000.0)))
     client = client_of(first)
     old = [client.chat_postMessage(channel=TUNING, text="x")["ts"] for _ in range(3)]
     client.chat_delete(channel=TUNING, ts=old[-1])
     first.stop()
-    second = RunningWorkspace(tmp_path, MANIFEST, timing=Timing(now=lambda: 1000.0))
+    second = RunningWorkspace(tmp_path, MANIFEST, timing=Timing(clock=Clock(lambda: 1000.0)))
     new = client_of(second).chat_postMessage(channel=TUNING, text="x")["ts"]
     second.stop()
     assert old == ["0000002000.000000", "0000002000.000001", "0000002000.000002"]
@@ -192,7 +192,7 @@ def test_what_was_answered_survives_a_kill(tmp_path: Path) -> None:
         assert process.stdout is not None
         told = json.loads(process.stdout.readline())
         client = WebClient(told["bot_token"], base_url=told["api_url"])
-        sent = [client.chat_postMessage(channel=TUNING, text=str(n))["ts"] for n in range(20)]
+        sent = [client.chat_postMessage(channel=TUNING, text=str(n))["ts"] for n in range(10)]
         os.kill(process.pid, signal.SIGKILL)
         process.wait(30)
     again = RunningWorkspace(tmp_path, MANIFEST)

@@ -104,7 +104,7 @@ def test_a_command_in_a_thread_is_refused_in_slacks_words(workspace: RunningWork
 
 
 def test_a_button_of_an_app_without_interactivity_does_nothing(tmp_path: Path) -> None:
-    manifest = {**MANIFEST, "settings": {}}
+    manifest = {**MANIFEST, "settings": {"socket_mode_enabled": True}}
     running = RunningWorkspace(tmp_path, manifest)
     button = {"type": "button", "action_id": "a", "text": {"type": "plain_text", "text": "A"}}
     WebClient(running.bot_token, base_url=running.api_url).chat_postMessage(

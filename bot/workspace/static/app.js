@@ -2,10 +2,13 @@
 import { html, render, useEffect, useLayoutEffect, useRef, useState } from './ui.js';
 import { Composer } from './composer.js';
 import { Store, useStore, useStoreState } from './context.js';
+import { AppHome, AppTabs } from './home.js';
+import { Inspector } from './inspector.js';
 import { MessageList } from './list.js';
+import { Locked } from './locked.js';
 import { Confirm, Modal } from './modal.js';
 import { followLinks } from './route.js';
-import { Sidebar } from './sidebar.js';
+import { ChannelSign, Sidebar } from './sidebar.js';
 import { createStore } from './store.js';
 
 const NOTHING = [];
@@ -14,15 +17,32 @@ const SLACKBOT = 'USLACKBOT'; // always there, never "with" anybody
 /** What an empty channel says: what the apps here can do. */
 function Beginning({ channel, commands, empty }) {
   return html`<div class="beginning">
-    <h2>${channel.is_im ? channel.name : `# ${channel.name}`}</h2>
+    <h2>${!channel.is_im && html`<${ChannelSign} channel=${channel} /> `}${channel.name}</h2>
     <p>This is the very beginning of ${channel.is_im ? 'this conversation' : html`<b>#${channel.name}</b>`}.</p>
-    ${empty && commands.length > 0 && html`<p>Type <kbd>/</kbd> to see what the apps here can do:</p>
+    ${empty && !channel.is_archived && commands.length > 0 && html`
+      <p>Type <kbd>/</kbd> to see what the apps here can do:</p>
       <ul class="offers">${commands.map(c => html`<li key=${c.command}>
         <code>${c.command}</code><span>${c.description}</span></li>`)}</ul>`}
   </div>`;
 }
 
-function ChannelView({ state, onMenu }) {
+const Banner = ({ online }) => !online &&
+  html`<div class="offline" role="status">Connection lost. Reconnecting…</div>`;
+
+/** The composer, or why there is none. */
+const Writing = ({ channel, ...rest }) => (channel.is_archived
+  ? html`<p class="read-only"><b>#${channel.name}</b> is archived: it can be read, but nobody can write in it.</p>`
+  : html`<${Composer} channel=${channel.id} ...${rest} />`);
+
+/** A guest whom nobody has invited yet. */
+const NoChannel = ({ onMenu, banner }) => html`<main class="channel">
+  <header class="topbar"><button type="button" class="icon hamburger" aria-label="Channels" aria-controls="sidebar"
+    onClick=${onMenu}>☰</button><h1>No channel</h1></header>
+  ${banner}
+  <div class="beginning"><h2>You are in no channel yet</h2><p>A guest sees only the channels they are invited to.</p></div>
+</main>`;
+
+function ChannelView({ state, onMenu, banner }) {
   const store = useStore();
   const channel = state.directory.channel(state.channel);
   const list = state.lists[state.channel];
@@ -31,18 +51,20 @@ function ChannelView({ state, onMenu }) {
     <header class="topbar">
       <button type="button" class="icon hamburger" aria-label="Channels" aria-controls="sidebar"
         onClick=${onMenu}>☰</button>
-      <h1>${channel.is_im ? '' : html`<span class="sign">#</span>`}${channel.name}</h1>
-      <span class="about">${state.people.filter(p => p.is_bot && p.id !== SLACKBOT && channel.bot_is_member).map(p =>
+      <h1>${channel.is_im ? '' : html`<${ChannelSign} channel=${channel} /> `}${channel.name}</h1>
+      <span class="about">${channel.is_archived && html`<span class="tag">Archived</span>`}
+        ${state.people.filter(p => p.is_bot && p.id !== SLACKBOT && channel.bot_is_member).map(p =>
         html`<span class="with">with <b>${p.real_name || p.name}</b></span>`)}</span>
     </header>
-    ${!state.online && html`<div class="offline" role="status">Connection lost. Reconnecting…</div>`}
+    <${AppTabs} app=${state.apps.find(app => app.id === channel.app_id)} channels=${state.channels} current="messages" />
+    ${banner}
     <${MessageList} label=${`Messages in ${label}`} channel=${state.channel} messages=${list?.messages ?? NOTHING}
       directory=${state.directory} target=${state.thread ? null : state.target} newSince=${state.newSince}
       hasMore=${list ? list.hasMore : true} onOlder=${store.loadOlder}>
       <${Beginning} channel=${channel} commands=${state.commands} empty=${!list?.messages.length} />
     <//>
-    <${Composer} key=${state.channel} label=${`Message ${label}`} commands=${state.commands} user=${state.me.id}
-      channel=${state.channel} thread=${null} />
+    <${Writing} key=${state.channel} label=${`Message ${label}`} commands=${state.commands} user=${state.me.id}
+      channel=${channel} thread=${null} />
   </main>`;
 }
 
@@ -55,16 +77,17 @@ function Thread({ state }) {
   }, [state.thread]);
   const messages = state.replies ?? NOTHING;
   const count = messages.length - 1;
+  const channel = state.directory.channel(state.channel);
   const after = count > 0 && html`<div class="divider count" key="count">
     <span>${count} ${count === 1 ? 'reply' : 'replies'}</span></div>`;
   const onKeyDown = event => event.key === 'Escape' && store.closeThread();
   return html`<aside class="thread" aria-label="Thread" onKeyDown=${onKeyDown}>
-    <header class="topbar"><h2>Thread</h2><span class="about">#${state.directory.channel(state.channel).name}</span>
+    <header class="topbar"><h2>Thread</h2><span class="about">#${channel.name}</span>
       <button type="button" class="icon" aria-label="Close thread" onClick=${store.closeThread}>✕</button></header>
     <${MessageList} label="Messages in thread" channel=${state.channel} messages=${messages}
       directory=${state.directory} target=${state.target} inThread=${state.thread} hasMore=${false} after=${after} />
-    <${Composer} key=${state.thread} label="Reply…" commands=${state.commands} user=${state.me.id}
-      channel=${state.channel} thread=${state.thread} />
+    <${Writing} key=${state.thread} label="Reply…" commands=${state.commands} user=${state.me.id}
+      channel=${channel} thread=${state.thread} />
   </aside>`;
 }
 
@@ -87,21 +110,36 @@ const Waiting = ({ phase }) => html`<main class="waiting"><h1>${phase === 'faile
   <p>${phase === 'failed' ? 'Is it still running? This page tries again by itself.'
     : html`<span class="spinner"></span>`}</p></main>`;
 
+/** Whether there is something to draw; at the start no channel is chosen yet. */
+const isThere = ({ phase, view, channel, channels }) =>
+  phase === 'ready' && (view !== 'channel' || Boolean(channel) || channels.length === 0);
+
+/** What the middle shows, in a word or two: the page's title. */
+function titleOf({ view, app, channel, apps, directory }) {
+  if (view === 'inspector') return 'Inspector';
+  if (view === 'home') return apps.find(known => known.id === app).name;
+  return channel ? `#${directory.channel(channel).name}` : 'No channel';
+}
+
+const VIEWS = { channel: ChannelView, home: AppHome, inspector: Inspector };
+
 function App({ store }) {
   const state = useStoreState(store);
   const [drawer, setDrawer] = useState(false);
-  const name = state.directory?.channel(state.channel)?.name;
+  const title = isThere(state) && titleOf(state);
   const unread = Object.values(state.unread).some(Boolean);
   useEffect(() => {
-    if (name) document.title = `${unread ? '• ' : ''}#${name} · ${state.team.name}`;
-  }, [name, unread]);
-  if (state.phase !== 'ready' || !name) return html`<${Waiting} phase=${state.phase} />`;
+    if (title) document.title = `${unread ? '• ' : ''}${title} · ${state.team.name}`;
+  }, [title, unread]);
+  if (state.phase === 'locked') return html`<${Locked} />`;
+  if (!title) return html`<${Waiting} phase=${state.phase} />`;
   const close = () => setDrawer(false);
+  const View = state.view === 'channel' && !state.channel ? NoChannel : VIEWS[state.view];
   return html`<${Store.Provider} value=${store}>
     <div class=${`layout${state.thread ? ' with-thread' : ''}`} onKeyDown=${event => event.key === 'Escape' && close()}>
       <${Sidebar} state=${state} open=${drawer} onPick=${close} />
       ${drawer && html`<div class="backdrop" onClick=${close}></div>`}
-      <${ChannelView} state=${state} onMenu=${() => setDrawer(!drawer)} />
+      <${View} state=${state} onMenu=${() => setDrawer(!drawer)} banner=${html`<${Banner} online=${state.online} />`} />
       ${state.thread && html`<${Thread} key=${state.thread} state=${state} />`}
     </div>
     <${Toasts} toasts=${state.toasts} />

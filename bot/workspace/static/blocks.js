@@ -1,21 +1,14 @@
 // Block Kit -> vnodes: the layout blocks. What a person acts on is in elements.js.
 // Contract for browser tests: data-type and data-block-id on a block, data-type and data-action-id on a control.
 import { html, useErrorBoundary } from './ui.js';
+import { Card, Carousel, Plan, Task } from './cards.js';
 import { Chart } from './charts.js';
 import { Element, Text, isGroup } from './elements.js';
 import { Markdown } from './markdown.js';
+import { Image, Picture, RemoteFile, Video } from './media.js';
 import { plain } from './mrkdwn.js';
 import { RichText } from './richtext.js';
 import { DataTable, Table } from './tables.js';
-
-/** The page loads nothing from outside this machine: a foreign picture is shown as a link to it. */
-export function Picture({ url, alt, class: name }) {
-  const inside = url && (url.startsWith('data:image/') || new URL(url, location.href).origin === location.origin);
-  if (inside) return html`<img class=${name} src=${url} alt=${alt} loading="lazy" />`;
-  return html`<a class="foreign" href=${url} target="_blank" rel="noopener noreferrer">🖼 ${alt || url}</a>`;
-}
-
-const urlOf = image => image.image_url ?? image.slack_file?.url;
 
 function Section({ block, ctx }) {
   return html`<div class="section">
@@ -25,7 +18,7 @@ function Section({ block, ctx }) {
         html`<div><${Text} text=${field} directory=${ctx.directory} /></div>`)}</div>`}
     </div>
     ${block.accessory && html`<div class="accessory">${block.accessory.type === 'image'
-      ? html`<${Picture} class="accessory-image" url=${urlOf(block.accessory)} alt=${block.accessory.alt_text} />`
+      ? html`<${Picture} class="accessory-image" image=${block.accessory} />`
       : html`<${Element} el=${block.accessory} block=${block} ctx=${ctx} />`}</div>`}
   </div>`;
 }
@@ -34,13 +27,8 @@ const Actions = ({ block, ctx }) => html`<div class="actions">${block.elements.m
   html`<${Element} key=${el.action_id} el=${el} block=${block} ctx=${ctx} />`)}</div>`;
 
 const Context = ({ block, ctx }) => html`<div class="context">${block.elements.map(el => el.type === 'image'
-  ? html`<${Picture} class="context-image" url=${urlOf(el)} alt=${el.alt_text} />`
+  ? html`<${Picture} class="context-image" image=${el} />`
   : html`<span><${Text} text=${el} directory=${ctx.directory} /></span>`)}</div>`;
-
-const Image = ({ block }) => html`<figure class="image">
-  ${block.title && html`<figcaption>${plain(block.title.text)}</figcaption>`}
-  <${Picture} url=${urlOf(block)} alt=${block.alt_text} />
-</figure>`;
 
 function Input({ block, ctx }) {
   const id = `${ctx.prefix}-${block.block_id}-${block.element.action_id}`;
@@ -68,25 +56,21 @@ const Alert = ({ block, ctx }) => html`<div class=${`alert ${block.level ?? 'def
   <div><${Text} text=${block.text} directory=${ctx.directory} /></div>
 </div>`;
 
-const line = (text, name, ctx) =>
-  text && html`<div class=${name}><${Text} text=${text} directory=${ctx.directory} /></div>`;
-const Card = ({ block, ctx }) => html`<div class="card">
-  ${block.hero_image && html`<${Picture} class="hero" url=${urlOf(block.hero_image)}
-    alt=${block.hero_image.alt_text} />`}
-  ${line(block.title, 'card-title', ctx)}${line(block.subtitle, 'card-subtitle', ctx)}
-  ${line(block.body, 'card-body', ctx)}${line(block.subtext, 'card-subtitle', ctx)}
-  ${block.actions && html`<${Actions} block=${{ ...block, elements: block.actions }} ctx=${ctx} />`}
-</div>`;
-
-const TASK_SIGN = { pending: '○', in_progress: '◔', complete: '●', error: '✕' };
-const Task = ({ block, ctx }) => html`<div class=${`task ${block.status}`}>
-  <div class="task-title"><span class="task-sign" aria-hidden="true">${TASK_SIGN[block.status]}</span>${block.title}
-    <span class="sr">, ${(block.status ?? '').replace('_', ' ')}</span></div>
-  ${[block.details, block.output].filter(Boolean).map(rich =>
-    html`<${RichText} block=${rich} directory=${ctx.directory} />`)}
-</div>`;
-const Plan = ({ block, ctx }) => html`<div class="card plan"><div class="card-title">${block.title}</div>
-  ${(block.tasks ?? []).map(task => html`<${Task} key=${task.task_id} block=${task} ctx=${ctx} />`)}</div>`;
+/** Blocks under one title, which fold if the app wants it; what is typed inside survives the folding. */
+function Container({ block, ctx }) {
+  const head = html`<span class="container-head">
+    ${block.icon && html`<${Picture} class="card-icon" image=${block.icon} />`}
+    <span class="container-words">${block.title ? html`<b>${plain(block.title.text)}</b>`
+      : html`<${RichText} block=${block.rich_text_title} directory=${ctx.directory} />`}
+      ${block.subtitle && html`<small><${Text} text=${block.subtitle} directory=${ctx.directory} /></small>`}</span>
+  </span>`;
+  const body = html`<div class="container-body"><${Blocks} blocks=${block.child_blocks} ctx=${ctx} /></div>`;
+  const names = ['container', block.width ?? 'standard', block.has_header_divider && 'divided'];
+  const name = names.filter(Boolean).join(' ');
+  return block.is_collapsible
+    ? html`<details class=${name} open=${!block.default_collapsed}><summary>${head}</summary>${body}</details>`
+    : html`<div class=${name}>${head}${body}</div>`;
+}
 
 const BLOCKS = {
   header: ({ block, ctx }) => html`<${ctx.heading} class="heading">${plain(block.text.text)}<//>`,
@@ -98,6 +82,11 @@ const BLOCKS = {
   input: Input,
   alert: Alert,
   card: Card,
+  carousel: Carousel,
+  container: Container,
+  context_actions: Actions,
+  video: Video,
+  file: RemoteFile,
   plan: Plan,
   task_card: Task,
   rich_text: ({ block, ctx }) => html`<${RichText} block=${block} directory=${ctx.directory} />`,
@@ -116,7 +105,7 @@ function Guarded({ block, ctx }) {
   return html`<${BLOCKS[block.type] ?? Unknown} block=${block} ctx=${ctx} />`;
 }
 
-/** `ctx`: {prefix, heading, directory, form, errors?, act(action), confirm(object)}. */
+/** `ctx`: {prefix, heading, directory, errors?} and what `acts` of context.js gives. */
 export const Blocks = ({ blocks, ctx }) => html`<div class="blocks">${blocks.map((block, i) =>
   html`<div class="block" key=${block.block_id ?? i} data-type=${block.type} data-block-id=${block.block_id}>
     <${Guarded} block=${block} ctx=${ctx} /></div>`)}</div>`;

@@ -10,3 +10,12 @@ export function useStoreState(store) {
   useEffect(() => store.subscribe(setState), [store]);
   return state;
 }
+
+/** What elements do at one place, a message or a view: `where` as the server wants it, `form` from useForm. */
+export const acts = (store, where, form) => ({
+  form,
+  confirm: store.confirm,
+  upload: store.upload,
+  act: action => store.act(where, action, form.values),
+  suggest: question => store.suggest(where, question),
+});

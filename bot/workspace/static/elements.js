@@ -1,46 +1,16 @@
 // Block elements people act on. Each gets {el, block, ctx, field}: ctx.form holds values, ctx.act sends
 // block_actions, ctx.confirm asks first; `field` ({id, labelId, describedBy, invalid}) names the control in an input block.
 import { html, useRef, useState } from './ui.js';
+import { attributes, choose, dispatches, fire, groupAttributes, words } from './acting.js';
+import { FeedbackButtons, IconButton } from './feedback.js';
 import { optionsOf } from './form.js';
 import { Menu } from './menu.js';
 import { mrkdwn, plain } from './mrkdwn.js';
+import { ExternalSelect, MultiExternalSelect } from './suggest.js';
+import { FileInput } from './upload.js';
 
 export const Text = ({ text, directory }) =>
   text.type === 'mrkdwn' ? mrkdwn(text.text, directory) : plain(text.text);
-const words = text => text?.text ?? '';
-
-/** Sends one action, after its confirm dialog: whether the app took it, or null when the person said no. */
-async function fire(el, block, ctx, extra) {
-  if (el.confirm && !(await ctx.confirm(el.confirm))) return null;
-  return ctx.act({ type: el.type, block_id: block.block_id, action_id: el.action_id, ...extra });
-}
-const dispatches = block => block.type !== 'input' || block.dispatch_action;
-
-/** Stores the choice and, where Slack would, tells the app; a denied confirm puts the old choice back. */
-async function choose(el, block, ctx, key, value) {
-  const before = ctx.form.get(block.block_id, el);
-  ctx.form.set(block.block_id, el, value);
-  if (!dispatches(block)) return;
-  if ((await fire(el, block, ctx, { [key]: value })) === null) ctx.form.set(block.block_id, el, before);
-}
-
-/** Name, description and contract attributes shared by every control. */
-function attributes(el, field) {
-  return {
-    id: field?.id,
-    'aria-label': field ? undefined : el.accessibility_label ?? (words(el.placeholder) || el.action_id),
-    'aria-describedby': field?.describedBy,
-    'aria-invalid': field?.invalid ? 'true' : undefined,
-    'data-type': el.type,
-    'data-action-id': el.action_id,
-    'data-focus': el.focus_on_load ? 'true' : undefined,
-  };
-}
-const groupAttributes = (el, field) => ({
-  ...attributes(el, field),
-  'aria-label': field ? undefined : el.action_id,
-  'aria-labelledby': field?.labelId,
-});
 
 function Button({ el, block, ctx }) {
   const [state, setState] = useState('');
@@ -82,7 +52,7 @@ const conversations = ctx => ctx.directory.channels.map(c => asOption(c.id, c.is
 
 function StaticSelect(props) {
   const { el, block, ctx } = props;
-  const options = el.type === 'external_select' ? [el.initial_option].filter(Boolean) : optionsOf(el);
+  const options = optionsOf(el);
   return html`<${Select} ...${props} options=${options} groups=${el.option_groups} stateKey="selected_option"
     value=${ctx.form.get(block.block_id, el)?.value} toState=${value => options.find(o => o.value === value)} />`;
 }
@@ -112,7 +82,7 @@ function MultiSelect({ el, block, ctx, field, options, stateKey, chosen, toState
 
 function MultiStatic(props) {
   const { el, block, ctx } = props;
-  const options = el.type === 'multi_external_select' ? el.initial_options ?? [] : optionsOf(el);
+  const options = optionsOf(el);
   return html`<${MultiSelect} ...${props} options=${options} stateKey="selected_options"
     chosen=${ctx.form.get(block.block_id, el).map(o => o.value)} toState=${v => options.find(o => o.value === v)} />`;
 }
@@ -204,9 +174,9 @@ function TextInput({ el, block, ctx, field }) {
 export const ELEMENTS = {
   button: Button,
   static_select: StaticSelect,
-  external_select: StaticSelect,
+  external_select: ExternalSelect,
   multi_static_select: MultiStatic,
-  multi_external_select: MultiStatic,
+  multi_external_select: MultiExternalSelect,
   users_select: idSelect('selected_user', people),
   channels_select: idSelect('selected_channel', channels),
   conversations_select: idSelect('selected_conversation', conversations),
@@ -223,12 +193,17 @@ export const ELEMENTS = {
   number_input: TextInput,
   email_text_input: TextInput,
   url_text_input: TextInput,
+  file_input: FileInput,
+  feedback_buttons: FeedbackButtons,
+  icon_button: IconButton,
 };
 /** Elements whose label is a heading over several controls, not a label of one. */
-export const isGroup = el => el.type === 'radio_buttons' || el.type === 'checkboxes' || el.type.startsWith('multi_');
+export const isGroup = ({ type }) =>
+  type === 'radio_buttons' || type === 'checkboxes' || (type.startsWith('multi_') && type !== 'multi_external_select');
 
 export function Element({ el, block, ctx, field }) {
   const Kind = ELEMENTS[el.type];
+  if (el.visible_to_user_ids && !el.visible_to_user_ids.includes(ctx.directory.me)) return null;
   if (!Kind) return html`<em class="unknown">Unknown element “${el.type}”</em>`;
   return html`<${Kind} el=${el} block=${block} ctx=${ctx} field=${field} />`;
 }

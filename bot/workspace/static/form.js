@@ -26,10 +26,14 @@ export const KEYS = {
   datepicker: ['selected_date', 'initial_date'],
   timepicker: ['selected_time', 'initial_time'],
   datetimepicker: ['selected_date_time', 'initial_date_time'],
+  file_input: ['files', 'initial_files'],
 };
-const isMany = type => type === 'checkboxes' || type.startsWith('multi_');
+const CHILDREN = { carousel: 'elements', container: 'child_blocks', plan: 'tasks' };
+const isMany = type => type === 'checkboxes' || type === 'file_input' || type.startsWith('multi_');
 
 export const optionsOf = el => el.options ?? (el.option_groups ?? []).flatMap(group => group.options);
+/** These blocks and all that are inside them. */
+const walk = blocks => blocks.flatMap(block => [block, ...walk(block[CHILDREN[block.type]] ?? [])]);
 const elementsOf = block =>
   [block.element, block.accessory, ...(block.elements ?? [])].filter(el => el && KEYS[el.type]);
 
@@ -49,7 +53,7 @@ function stillOffered(el, entry) {
 /** The values of new blocks: an element that kept its block_id and action_id keeps what the person typed. */
 export function carryOver(blocks, before) {
   const values = {};
-  for (const block of blocks) {
+  for (const block of walk(blocks)) {
     for (const el of elementsOf(block)) {
       const old = before[block.block_id]?.[el.action_id];
       const keep = old?.type === el.type && stillOffered(el, old);
@@ -89,7 +93,7 @@ function complaint(block, values) {
 }
 
 export function complaints(blocks, values) {
-  const inputs = blocks.filter(block => block.type === 'input');
+  const inputs = walk(blocks).filter(block => block.type === 'input');
   const found = inputs.map(block => [block.block_id, complaint(block, values)]);
   return Object.fromEntries(found.filter(([, text]) => text));
 }

@@ -33,7 +33,7 @@ export function Menu({ label, menuLabel = label, buttonClass, items, children, .
     if (!open) return;
     const entries = [...root.current.querySelectorAll('[role^=menuitem]')];
     const at = entries.indexOf(document.activeElement);
-    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    const step = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1 }[event.key];
     if (step) entries[(at + step + entries.length) % entries.length].focus();
     else if (event.key === 'Escape') close();
     else if (event.key === 'Tab') setOpen(null);

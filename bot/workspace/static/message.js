@@ -1,12 +1,17 @@
 // One message: who, when, what, and what can be done with it. Contract for browser tests: data-ts, data-ephemeral.
 import { html, memo, useMemo } from './ui.js';
-import { Blocks, Picture } from './blocks.js';
+import { Blocks } from './blocks.js';
 import { Text } from './elements.js';
-import { useStore } from './context.js';
+import { acts, useStore } from './context.js';
+import { SharedFile } from './files.js';
 import { useForm } from './form.js';
+import { Icon } from './icons.js';
+import { PictureAt } from './media.js';
+import { Menu } from './menu.js';
 import { authorOf, permalink } from './messages.js';
-import { mrkdwn, Emoji, Link, unescaped } from './mrkdwn.js';
-import { EMOJI } from './emoji.js';
+import { mrkdwn, Link, unescaped } from './mrkdwn.js';
+import { Picker, Reactions } from './reactions.js';
+import { shortcutItems, shortcutsOf } from './shortcuts.js';
 import { clock, dateOf, dayAndClock, full } from './time.js';
 
 export function Avatar({ author, small }) {
@@ -35,17 +40,10 @@ function Attachment({ attachment: a, ctx }) {
     ${a.text && html`<div>${mrkdwn(a.text, ctx.directory)}</div>`}
     ${fields && html`<div class="fields">${fields}</div>`}
     ${a.blocks && html`<${Blocks} blocks=${a.blocks} ctx=${ctx} />`}
-    ${a.image_url && html`<${Picture} url=${a.image_url} alt=${a.fallback ?? ''} />`}
+    ${a.image_url && html`<${PictureAt} url=${a.image_url} alt=${a.fallback ?? ''} />`}
     ${a.footer && html`<div class="context">${unescaped(a.footer)}</div>`}
   </div>`;
 }
-
-const File = ({ file }) => html`<a class="file" href=${file.url_private ?? file.permalink}>
-  <span aria-hidden="true">📄</span>
-  <span><b>${file.title ?? file.name}</b><small>${file.pretty_type ?? file.filetype}</small></span></a>`;
-
-const Reaction = ({ reaction }) => html`<span class="reaction">${EMOJI.has(reaction.name)
-  ? html`<${Emoji} name=${reaction.name} />` : `:${reaction.name}:`} ${reaction.count}</span>`;
 
 function Replies({ message, directory, onOpen }) {
   const faces = (message.reply_users ?? []).slice(0, 4);
@@ -66,21 +64,26 @@ function Body({ message, ctx }) {
       ${edited && html`<span class="edited"> (edited)</span>`}</div>`}
     ${!bare && html`<${Blocks} blocks=${blocks} ctx=${ctx} />`}
     ${attachments?.map(a => html`<${Attachment} attachment=${a} ctx=${ctx} />`)}
-    ${files?.map(file => html`<${File} file=${file} />`)}
-    ${reactions?.length > 0 && html`<div class="reactions">${reactions.map(r =>
-      html`<${Reaction} reaction=${r} />`)}</div>`}`;
+    ${files?.map(file => html`<${SharedFile} key=${file.id} file=${file} />`)}
+    ${reactions?.length > 0 && html`<${Reactions} reactions=${reactions} directory=${ctx.directory}
+      onReact=${ctx.react} />`}`;
 }
 
-function Toolbar({ message, channel, inThread, store }) {
+function Toolbar({ message, channel, apps, inThread, store, onReact }) {
   const copyLink = async () => {
     await navigator.clipboard.writeText(location.origin + permalink(channel, message));
     store.toast('Link copied.', 'info');
   };
+  const place = { channel, message_ts: message.ts };
+  const more = [
+    { key: 'copy-link', label: 'Copy link to message', onPick: copyLink },
+    ...shortcutItems(shortcutsOf(apps, 'message'), store, place),
+  ];
   return html`<div class="toolbar">
+    <${Picker} onPick=${name => onReact(name, true)} />
     ${!inThread && html`<button type="button" aria-label="Reply in thread" title="Reply in thread"
-      onClick=${() => store.openThread(message.thread_ts ?? message.ts)}><span aria-hidden="true">💬</span></button>`}
-    <button type="button" aria-label="Copy link to message" title="Copy link to message" onClick=${copyLink}>
-      <span aria-hidden="true">🔗</span></button>
+      onClick=${() => store.openThread(message.thread_ts ?? message.ts)}><${Icon} name="thread" /></button>`}
+    <${Menu} label="More message actions" title="More actions" items=${more}><${Icon} name="dots" /><//>
   </div>`;
 }
 
@@ -92,13 +95,13 @@ export const Message = memo(({ message, channel, directory, compact, inThread, i
   const store = useStore();
   const author = authorOf(message, directory);
   const form = useForm(useMemo(() => allBlocks(message), [message]));
+  const react = (name, on) => store.react({ channel, message_ts: message.ts }, name, on);
   const ctx = {
+    react,
     prefix: `${inThread ? 't' : 'm'}${message.ts}`,
     heading: 'h2',
     directory,
-    form,
-    confirm: store.confirm,
-    act: action => store.act({ channel, message_ts: message.ts }, action, form.values),
+    ...acts(store, { channel, message_ts: message.ts }, form),
   };
   const names = ['msg', compact && 'compact', message.is_ephemeral && 'ephemeral', isTarget && 'target'];
   return html`<article class=${names.filter(Boolean).join(' ')} data-ts=${message.ts}
@@ -117,7 +120,7 @@ export const Message = memo(({ message, channel, directory, compact, inThread, i
       ${message.reply_count > 0 && !inThread && html`<${Replies} message=${message} directory=${directory}
         onOpen=${() => store.openThread(message.ts)} />`}
     </div>
-    ${!message.is_ephemeral && html`<${Toolbar} message=${message} channel=${channel} inThread=${inThread}
-      store=${store} />`}
+    ${!message.is_ephemeral && html`<${Toolbar} message=${message} channel=${channel} apps=${directory.apps}
+      inThread=${inThread} store=${store} onReact=${react} />`}
   </article>`;
 });

@@ -1,7 +1,7 @@
 // Modals: the stack of views an app has opened, one native <dialog>; and Slack's confirm dialog.
 import { html, useEffect, useLayoutEffect, useRef, useState } from './ui.js';
 import { Blocks } from './blocks.js';
-import { useStore } from './context.js';
+import { acts, useStore } from './context.js';
 import { Text } from './elements.js';
 import { complaints, useForm } from './form.js';
 import { plain } from './mrkdwn.js';
@@ -32,10 +32,8 @@ function View({ view, isTop, directory }) {
     prefix: view.id,
     heading: 'h3',
     directory,
-    form,
     errors,
-    confirm: store.confirm,
-    act: action => store.act({ view_id: view.id }, action, form.values),
+    ...acts(store, { view_id: view.id }, form),
   };
   // A view that arrives (or replaces a "loading" one) takes the focus, unless a field of it already has it.
   useEffect(() => {

@@ -1,15 +1,28 @@
-// The left side: the workspace's name, its channels with unread marks, and who "you" are.
+// The left side: the workspace's name, its channels with unread marks, its apps, the inspector, and who "you" are.
 import { html } from './ui.js';
 import { useStore } from './context.js';
 import { Menu } from './menu.js';
 import { Avatar } from './message.js';
 import { authorOf } from './messages.js';
+import { INSPECTOR, homeOf } from './route.js';
+
+const Lock = () => html`<svg class="lock" viewBox="0 0 16 16" role="img" aria-label="Private"><path
+  d="M5 7V5a3 3 0 0 1 6 0v2a2 2 0 0 1 2 2v3a2 2 0 0 1-2 2H5a2 2 0 0 1-2-2V9a2 2 0 0 1 2-2zm1.5 0h3V5a1.5 1.5 0 0 0-3 0z"
+  /></svg>`;
+
+/** "#", or a lock for a private channel. */
+export const ChannelSign = ({ channel }) => (channel.is_private ? html`<span class="sign"><${Lock} /></span>`
+  : html`<span class="sign" aria-hidden="true">${channel.is_im ? '●' : '#'}</span>`);
+
+const ROLES = { owner: 'Owner', member: 'Member', guest: 'Guest' };
+const Role = ({ person }) => ROLES[person.role] && html`<span class="tag">${ROLES[person.role]}</span>`;
 
 function Entry({ channel, current, unread, onPick }) {
-  const names = [current && 'on', unread && 'unread'].filter(Boolean).join(' ');
+  const names = [current && 'on', unread && 'unread', channel.is_archived && 'archived'].filter(Boolean).join(' ');
   return html`<li class=${names}><a href=${`/#${channel.id}`} aria-current=${current ? 'page' : undefined}
       onClick=${onPick}>
-    <span class="sign" aria-hidden="true">${channel.is_im ? '●' : '#'}</span><span class="name">${channel.name}</span>
+    <${ChannelSign} channel=${channel} /><span class="name">${channel.name}</span>
+    ${channel.is_archived && html`<span class="tag">Archived</span>`}
     ${unread && html`<span class=${`badge${unread.mention ? ' mention' : ''}`}><span class="sr">
       ${unread.mention ? 'You are mentioned' : 'Unread messages'}</span>${unread.mention ? '@' : ''}</span>`}
   </a></li>`;
@@ -19,6 +32,14 @@ const Group = ({ title, channels, state, onPick }) => channels.length > 0 && htm
   <h2>${title}</h2><ul>${channels.map(channel => html`<${Entry} key=${channel.id} channel=${channel}
     current=${channel.id === state.channel} unread=${state.unread[channel.id]} onPick=${onPick} />`)}</ul></section>`;
 
+function App({ app, current, onPick }) {
+  const words = app.is_connected ? 'connected' : 'not connected';
+  return html`<li class=${current ? 'on' : ''}><a href=${homeOf(app.id)} aria-current=${current ? 'page' : undefined}
+      title=${`${app.name} is ${words}`} onClick=${onPick}>
+    <span class=${`dot${app.is_connected ? ' on' : ''}`} aria-hidden="true"></span><span class="name">${app.name}</span>
+    <span class="sr">${words}</span></a></li>`;
+}
+
 function Person({ state }) {
   const store = useStore();
   const { me, people, directory } = state;
@@ -26,12 +47,15 @@ function Person({ state }) {
   const items = humans.map(p => ({
     key: p.id,
     checked: p.id === me.id ? 'true' : 'false',
-    label: html`<${Avatar} small author=${authorOf({ user: p.id }, directory)} />${p.real_name || p.name}`,
+    label: html`<${Avatar} small author=${authorOf({ user: p.id }, directory)} />
+      <span>${p.real_name || p.name}</span><${Role} person=${p} />`,
     onPick: () => p.id !== me.id && store.become(p.id),
   }));
   return html`<${Menu} menuLabel="Be somebody else" buttonClass="person" items=${items}>
     <${Avatar} small author=${authorOf({ user: me.id }, directory)} />
-    <span class="who"><small>You are </small><b>${me.real_name || me.name}</b></span><span aria-hidden="true">⌃</span>
+    <span class="who"><small>You are </small><b>${me.real_name || me.name}</b>
+      <${Role} person=${directory.person(me.id)} /></span>
+    <span aria-hidden="true">⌃</span>
   <//>`;
 }
 
@@ -43,7 +67,13 @@ export function Sidebar({ state, open, onPick }) {
     <div class="channels">
       <${Group} title="Channels" channels=${channels} state=${state} onPick=${onPick} />
       <${Group} title="Direct messages" channels=${direct} state=${state} onPick=${onPick} />
+      ${state.apps.length > 0 && html`<section><h2>Apps</h2><ul>${state.apps.map(app => html`
+        <${App} key=${app.id} app=${app} current=${state.app === app.id} onPick=${onPick} />`)}</ul></section>`}
     </div>
+    <a class=${`tool${state.view === 'inspector' ? ' on' : ''}`} href=${INSPECTOR}
+      aria-current=${state.view === 'inspector' ? 'page' : undefined} onClick=${onPick}>
+      <svg viewBox="0 0 16 16" aria-hidden="true"><path d="M1.5 8.7h3l1.8-5 3 9 1.9-5.5.6 1.5h2.7" /></svg>
+      Inspector</a>
     <${Person} state=${state} />
   </nav>`;
 }

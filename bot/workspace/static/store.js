@@ -1,28 +1,30 @@
 // What the page knows and does: one state, changed here only. Lists are read from the server at every (re)connection;
 // events that arrive while a list is on its way are replayed over it, so none is lost and none is doubled.
 import { ApiError, get, listen, post } from './api.js';
+import { base64 } from './files.js';
 import { applyEvent, inThread, isRoot, replay } from './messages.js';
 import { address, parse } from './route.js';
 
 const PAGE = 100;
 const SEEK_PAGES = 20; // how far back a permalink is looked for
 const EMPTY = {
-  phase: 'loading', online: true, team: null, me: null, channels: [], people: [], commands: [], views: [],
-  directory: null, channel: null, thread: null, target: null, lists: {}, replies: null, unread: {}, newSince: null,
-  confirm: null, toasts: [],
+  phase: 'loading', online: true, team: null, me: null, channels: [], people: [], apps: [], commands: [], views: [],
+  directory: null, view: 'channel', app: null, tab: null, channel: null, thread: null, target: null, lists: {},
+  replies: null, unread: {}, newSince: null, confirm: null, toasts: [], seen: null, homes: {},
 };
 
 const readKey = (user, channel) => `read:${user}:${channel}`;
 const newest = list => list?.at(-1)?.ts ?? '0';
 
-function makeDirectory({ me, people, channels }) {
+function makeDirectory({ me, people, channels, apps }) {
   const byId = new Map([...people, ...channels].map(item => [item.id, item]));
-  return { me: me.id, people, channels, person: id => byId.get(id), channel: id => byId.get(id) };
+  return { me: me.id, people, channels, apps, person: id => byId.get(id), channel: id => byId.get(id) };
 }
 
 export function createStore() {
   let state = EMPTY;
   let stop = () => {};
+  let inspects = false; // whether the stream of events was opened for the inspector
   const watchers = new Set();
   const journals = new Set();
   let viewEvents = 0;
@@ -68,7 +70,7 @@ export function createStore() {
   }
 
   function markRead() {
-    if (document.hidden) return;
+    if (document.hidden || !state.channel) return;
     localStorage.setItem(readKey(state.me.id, state.channel), newest(state.lists[state.channel]?.messages));
     if (state.unread[state.channel]) set({ unread: { ...state.unread, [state.channel]: undefined } });
   }
@@ -85,11 +87,11 @@ export function createStore() {
   /** Everything again: at the start, and whenever the connection comes back. */
   async function sync() {
     const answer = await get('/ui/state', user() ? { user: user() } : {});
-    const { team, me, people, channels, commands, views } = answer;
+    const { team, me, people, channels, apps, commands, views } = answer;
     sessionStorage.setItem('user', me.id);
     const known = state.channel && channels.some(c => c.id === state.channel);
     const directory = makeDirectory(answer);
-    set({ team, me, people, channels, commands, views, directory, online: true, phase: 'ready' });
+    set({ team, me, people, channels, apps, commands, views, directory, online: true, phase: 'ready' });
     const { channel, thread } = state;
     if (known) await Promise.all([loadChannel(channel), thread && loadThread(channel, thread)]);
     else await open(parse(new URL(location.href)));
@@ -97,15 +99,31 @@ export function createStore() {
   }
 
   /** The channel a bot is in is where a newcomer starts. */
-  const firstChannel = () => (state.channels.find(c => c.bot_is_member && !c.is_im) ?? state.channels[0]).id;
+  const firstChannel = () => (state.channels.find(c => c.bot_is_member && !c.is_im) ?? state.channels[0])?.id ?? null;
 
-  async function open({ channel, thread, target }) {
+  async function open(place) {
+    const isApp = place.view === 'home' && state.apps.some(app => app.id === place.app);
+    if (isApp || place.view === 'inspector') set({ ...place, replies: null });
+    if (isApp) openHome(place.app, place.tab);
+    else if (place.view !== 'inspector') await openChannel(place);
+    if (inspects !== (state.view === 'inspector')) start();
+  }
+  async function openChannel({ channel, thread, target }) {
     const id = state.channels.some(c => c.id === channel) ? channel : firstChannel();
     const seen = localStorage.getItem(readKey(state.me.id, id));
     const newSince = id === state.channel ? state.newSince : state.unread[id] ? seen : null;
-    set({ channel: id, thread, replies: null, target, newSince });
+    const app = state.directory.channel(id)?.app_id;
+    if (app && id !== state.channel) ask('/ui/home', { app, tab: 'messages' });
+    set({ view: 'channel', app: null, tab: null, channel: id, thread, replies: null, target, newSince });
+    if (!id) return; // a guest whom nobody has invited yet
     await Promise.all([loadChannel(id), thread && loadThread(id, thread)]);
     if (target && !thread) await seek(target);
+  }
+  /** Tells the app that the person is there; what it has published is in the answer, or comes as an event. */
+  async function openHome(app, tab) {
+    const before = state.homes[app];
+    const { view = null, error } = await ask('/ui/home', { app, tab });
+    if (state.homes[app] === before) set({ homes: { ...state.homes, [app]: { view, error } } });
   }
   async function seek(target) {
     const found = () => state.lists[state.channel].messages.find(m => m.ts === target);
@@ -140,6 +158,11 @@ export function createStore() {
     if (data.channel === state.channel && !document.hidden) markRead();
     else noteUnread(data.channel, data.message);
   }
+  /** Some came or went: [{id, is_connected}]. */
+  function onApps({ apps }) {
+    const news = new Map(apps.map(app => [app.id, app]));
+    set({ apps: state.apps.map(app => ({ ...app, ...news.get(app.id) })) });
+  }
   function onView({ views }) {
     viewEvents += 1;
     set({ views });
@@ -153,15 +176,20 @@ export function createStore() {
   }
   function onEvent(name, data) {
     if (state.phase !== 'ready') return;
-    if (name === 'view') onView(data);
+    if (name === 'seen') set({ seen: data });
+    else if (name === 'channels') attempt(sync);
+    else if (name === 'apps') onApps(data);
+    else if (name === 'view') onView(data);
+    else if (name === 'home') set({ homes: { ...state.homes, [data.app]: { view: data.view } } });
     else if (name === 'toast') toast(data.text, data.level);
     else onMessageEvent(name, data);
   }
 
   function toast(text, level = 'error') {
-    if (state.toasts.some(t => t.text === text)) return;
+    const same = state.toasts.find(t => t.text === text);
+    if (same && level === 'error') return;
     const id = `${Date.now()}-${state.toasts.length}`;
-    set({ toasts: [...state.toasts, { id, text, level }] });
+    set({ toasts: [...state.toasts.filter(t => t !== same), { id, text, level }] }); // said again: shown again
     setTimeout(() => dropToast(id), 9000);
   }
   const dropToast = id => set({ toasts: state.toasts.filter(t => t.id !== id) });
@@ -172,17 +200,58 @@ export function createStore() {
       return await effect();
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      toast(error.message);
+      if (error.status === 401) lock();
+      else toast(error.message);
       return null;
     }
   }
   const send = (path, body) => attempt(() => post(path, { user: state.me.id, ...body }));
 
+  /** Like `send`, but a refusal is an answer too: {delivered: false, error}. */
+  async function ask(path, body) {
+    try {
+      return await post(path, { user: state.me.id, ...body });
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      return { delivered: false, error: error.message };
+    }
+  }
+
+  /** The files asked for at one moment are read in one call. */
+  let wanted = null;
+  function file(id) {
+    wanted ??= { ids: new Set(), files: Promise.resolve().then(readFiles) };
+    wanted.ids.add(id);
+    return wanted.files.then(files => files.find(found => found.id === id) ?? null);
+  }
+  async function readFiles() {
+    const ids = [...wanted.ids].join(',');
+    wanted = null;
+    const answer = await attempt(() => get('/ui/files', { user: state.me.id, ids }));
+    return answer?.files ?? [];
+  }
+
+  /** The page may not look any more (the workspace was started anew, with another token): nothing is tried again. */
+  function lock() {
+    stop();
+    set({ ...EMPTY, phase: 'locked' });
+  }
+  /** Why the stream was refused: whether to try again. */
+  async function mayComeBack() {
+    const asked = user() ? { user: user() } : {};
+    const locked = await get('/ui/state', asked).then(() => false, error => error.status === 401);
+    if (locked) lock();
+    return !locked;
+  }
+
   function start() {
-    stop = listen(user(), {
+    stop();
+    inspects = parse(new URL(location.href)).view === 'inspector';
+    stop = listen({ ...(user() && { user: user() }), ...(inspects && { inspector: 1 }) }, {
       onOpen: () => attempt(sync),
       onEvent,
       onLost: () => set({ online: false, phase: state.phase === 'loading' ? 'failed' : state.phase }),
+      onRefused: mayComeBack,
     });
   }
 
@@ -217,9 +286,8 @@ export function createStore() {
       onMessageEvent('message_deleted', { channel: state.channel, ts });
     },
     become(id) {
-      stop();
       sessionStorage.setItem('user', id);
-      set({ ...EMPTY, channel: null });
+      set(EMPTY);
       start();
     },
     message: (text, thread_ts) => send('/ui/message', { channel: state.channel, text, thread_ts }),
@@ -234,12 +302,30 @@ export function createStore() {
       const answer = await send('/ui/action', { ...where, action, state: { values } });
       return Boolean(answer?.delivered);
     },
+    /** Runs a shortcut, of a message if `place` names one; false when the app did not answer. */
+    async shortcut({ app, callback_id }, place) {
+      const answer = await send('/ui/shortcut', { app, callback_id, ...place });
+      return Boolean(answer?.delivered);
+    },
+    react: (where, name, on) => send('/ui/react', { ...where, name, on }),
+    /** Asks an app for the options of a menu: {delivered, options | option_groups | error}. */
+    suggest: (where, question) => ask('/ui/suggest', { ...where, ...question }),
+    file,
+    /** Uploads a File, shared as a message if `place` names a channel; null when it is refused. */
+    async upload(picked, place) {
+      const answer = await send('/ui/file', { ...place, name: picked.name, content: await base64(picked) });
+      return answer?.file ?? null;
+    },
     submit: (viewId, values) =>
       sendForViews('/ui/submit', { view_id: viewId, values }, a => a.response_action !== 'errors' && !a.error),
     closeView(viewId) {
       set({ views: state.views.filter(view => view.id !== viewId) });
       return sendForViews('/ui/close', { view_id: viewId }, () => true);
     },
+    /** Reads what the inspector shows; null when that is refused. */
+    inspect: since => attempt(() => get('/ui/inspector', { user: state.me.id, since })),
+    /** Makes faults, moves the clock: see inspector-faults.js. The answer is null when it is refused. */
+    control: change => send('/ui/control', change),
     /** Asks with Slack's confirm dialog; resolves to whether the person agreed. */
     confirm: dialog => new Promise(resolve => {
       const answer = agreed => {

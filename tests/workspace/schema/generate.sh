@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes slack-types.json, a JSON Schema, of @slack/types. Needs npm and jq; works in a temporary
-# folder.
+# Makes of @slack/types a JSON Schema, slack-types.json, and the limits that its comments put in
+# words, slack-types-limits.json. Needs npm, jq and python3; works in a temporary folder.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
@@ -15,3 +15,4 @@ TS
 npx ts-json-schema-generator --no-type-check --path root.ts --type Root -o full.json
 jq -c 'walk(if type == "object" and (.description | type) == "string"
        then del(.description) else . end)' full.json >"$here/slack-types.json"
+python3 "$here/limits.py" <full.json >"$here/slack-types-limits.json"
