@@ -187,6 +187,8 @@ def event(app: InstalledApp, inner: Mapping[str, Any], at: float) -> Payload:
     return {
         "token": DEPRECATED_TOKEN,
         "team_id": TEAM_ID,
+        "context_team_id": TEAM_ID,
+        "context_enterprise_id": None,
         "api_app_id": app.app_id,
         "event": inner,
         "type": "event_callback",

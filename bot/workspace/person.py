@@ -137,6 +137,11 @@ class Person:
         given = {"app": app, "callback_id": callback_id}
         return self._post("shortcut", given | (place if message_ts else {}))
 
+    def react(self, message_ts: str, name: str, *, channel: str = "", on: bool = True) -> Json:
+        """Adds a reaction to a message, or takes it away."""
+        given = {"channel": channel or self.channel, "message_ts": message_ts}
+        return self._post("react", {**given, "name": name, "on": on})
+
     def submit(self, view_id: str, values: Mapping[str, Any]) -> Json:
         """Submits a form with values as Slack writes them (see `filled`)."""
         return self._post("submit", {"view_id": view_id, "values": values})
