@@ -190,6 +190,11 @@ MESSAGE_ROWS: Mapping[str, Row] = {
         )
         for kind, name in PERSON_LISTS.items()
     },
+    "multi external select: min_query_length": smallest(
+        0,
+        "/accessory/min_query_length",
+        lambda n: accessory("multi_external_select", min_query_length=n),
+    ),
     "conversations select: a filter of 1": one_of(
         "/elements/0/filter/include",
         lambda n: actions({"type": "conversations_select", "filter": {"include": ["im"] * n}}),
@@ -299,6 +304,11 @@ VIEW_ROWS: Mapping[str, ViewRow] = {
         modal(section()),
         {**modal(), "blocks": []},
         "no less than 1 items allowed [json-pointer:/view/blocks]",
+    ),
+    "plain_text_input: nothing at first": (
+        modal(an_input(text_input(initial_value=""))),
+        modal(an_input(text_input(initial_value=None))),
+        "must provide a string [json-pointer:/view/blocks/0/element/initial_value]",
     ),
     "view: nothing to remember": (
         modal(private_metadata="", callback_id="", external_id=""),

@@ -104,6 +104,7 @@ SILENT: Mapping[str, tuple[str, ...]] = {
         "card: 1 button",
         "file_input: 1 filetype",
         "view: nothing to remember",
+        "plain_text_input: nothing at first",
     ),
     "they have no such word, form or range": (
         "A4 task_card: not pending by itself",
@@ -117,6 +118,7 @@ SILENT: Mapping[str, tuple[str, ...]] = {
         "url_text_input: an address",
         "multi select: max_selected_items of 1",
         "A4 external select: min_query_length",
+        "multi external select: min_query_length",
         "A4 file_input: 1 file",
         "A4 file_input: 10 files",
         "A4 plain_text_input: min_length of 3000",
