@@ -72,7 +72,12 @@ SILENT: Mapping[str, tuple[str, ...]] = {
     "they do not compare fields": (
         "A4 image: a url or a slack_file",
         "A4 image: a url or a slack_file, not both",
+        "slack_file: an id or a url",
+        "image element: a url or a slack_file",
         "select: an initial option of its own",
+        "multi select: initial options of its own",
+        "radio buttons: an initial option of its own",
+        "checkboxes: initial options of its own",
         "table: even rows",
         "container: folded only if it folds",
         "plain_text_input: initial_value within max_length",
