@@ -36,24 +36,26 @@ _METHODS: Mapping[Rate, str] = {
     TIER_1: "apps.uninstall",
     TIER_2: """
         bookmarks.add bookmarks.edit bookmarks.remove chat.startStream chat.stopStream
-        conversations.archive conversations.create conversations.list conversations.rename
-        conversations.setPurpose conversations.setTopic conversations.unarchive emoji.list
+        conversations.archive conversations.close conversations.create conversations.list
+        conversations.rename conversations.setPurpose conversations.setTopic
+        conversations.unarchive emoji.list
         pins.add pins.list pins.remove reactions.list reactions.remove usergroups.list
         usergroups.users.list users.list
     """,
     TIER_3: """
-        apps.connections.open apps.manifest.validate auth.revoke bookmarks.list bots.info
-        chat.delete chat.deleteScheduledMessage chat.meMessage chat.scheduleMessage
+        apps.connections.open apps.manifest.validate auth.revoke blocks.validate bookmarks.list
+        bots.info chat.delete chat.deleteScheduledMessage chat.meMessage chat.scheduleMessage
         chat.scheduledMessages.list chat.unfurl chat.update conversations.history
         conversations.info conversations.invite conversations.join conversations.kick
-        conversations.leave conversations.open conversations.replies files.delete files.list
+        conversations.leave conversations.mark conversations.open conversations.replies
+        files.delete files.list
         reactions.add reactions.get team.info users.conversations users.getPresence
         users.lookupByEmail
     """,
     TIER_4: """
-        chat.appendStream chat.postEphemeral conversations.members files.completeUploadExternal
-        files.getUploadURLExternal files.info users.info users.profile.get views.open
-        views.publish views.push views.update
+        api.test chat.appendStream chat.postEphemeral conversations.members
+        files.completeUploadExternal files.getUploadURLExternal files.info users.info
+        users.profile.get views.open views.publish views.push views.update
     """,
     SPECIAL: "auth.test chat.getPermalink",
     POSTS: POST,

@@ -37,6 +37,7 @@ from aiohttp import web
 from bot.workspace import ui_parts
 from bot.workspace.faults import Fault
 from bot.workspace.refusals import UiRefused
+from bot.workspace.socket_mode import REASONS
 from bot.workspace.ui_parts import Json
 from bot.workspace.workspace import Workspace
 
@@ -147,7 +148,22 @@ def _rate_limits(workspace: Workspace, given: Any) -> Change:
 
 
 def _disconnect(workspace: Workspace, given: Any) -> Change:
-    raise UiRefused("disconnect is not built yet.")
+    if not isinstance(given, dict) or set(given) - {"app", "reason"}:
+        raise UiRefused(f"disconnect must be an object with reason, perhaps app, not {given!r}.")
+    reason = given.get("reason")
+    if reason not in REASONS:
+        raise UiRefused(f"The reason is one of {', '.join(REASONS)}, not {reason!r}.")
+    _known_app(workspace, given)
+    chosen = [known for known in workspace.apps if given.get("app") in (None, "", known.app.app_id)]
+    sockets = [known.sockets for known in chosen if known.sockets is not None]
+    if not sockets:
+        raise UiRefused("Nothing can be disconnected: no app that is meant is in Socket Mode.")
+
+    def disconnect() -> None:
+        for each in sockets:
+            workspace.in_background(each.disconnect(reason))
+
+    return disconnect
 
 
 CHANGES: Mapping[str, Callable[[Workspace, Any], Change]] = {

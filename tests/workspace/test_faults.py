@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from bot.workspace.faults import KINDS, Fault, Faults
 from bot.workspace.person import PersonRefused
 from bot.workspace.timing import Clock
 from tests.harness import RunningWorkspace
+from tests.workspace.wire import Wire, over_http, run
 
 
 def test_a_fault_comes_as_often_as_it_says() -> None:
@@ -137,6 +139,31 @@ def test_a_slow_call_is_done_at_once_and_answered_in_its_time(
         assert answer.result(20) is None
 
 
+# --- goodbye --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("reason", ["warning", "refresh_requested", "link_disabled"])
+def test_sockets_are_told_goodbye_on_demand(tmp_path: Path, reason: str) -> None:
+    async def play(wire: Wire) -> None:
+        links = [(await wire.link())[0] for _ in range(2)]
+        await wire.person("control", disconnect={"reason": reason, "app": "A0WEATHER"})
+        for link in links:
+            told = await link.receive_json(timeout=20)
+            assert (told["type"], told["reason"]) == ("disconnect", reason)
+
+    run(tmp_path, play)
+
+
+def test_an_app_over_http_has_nothing_to_disconnect(tmp_path: Path) -> None:
+    async def play(wire: Wire) -> None:
+        answer = await wire.person("control", disconnect={"reason": "warning"})
+        assert "Socket Mode" in answer["error"]
+
+    url = "http://127.0.0.1:9"  # the discard port: nobody answers
+    urls = {name: url for name in ("command", "action", "options", "events")}
+    run(tmp_path, play, manifest=over_http(urls))
+
+
 # --- control --------------------------------------------------------------------------------------
 
 
@@ -168,6 +195,10 @@ def test_control_answers_what_is_set(workspace: RunningWorkspace, clock: Clock) 
         ({"advance_s": -1}, "advance_s must be"),
         ({"advance_s": "10"}, "advance_s must be"),
         ({"has_rate_limits": 1}, "has_rate_limits must be"),
+        ({"disconnect": "warning"}, "disconnect must be an object"),
+        ({"disconnect": {}}, "The reason is one of warning"),
+        ({"disconnect": {"reason": "boredom"}}, "not 'boredom'"),
+        ({"disconnect": {"reason": "warning", "app": "A0NONE"}}, "no app 'A0NONE'"),
     ],
 )
 def test_a_wrong_control_is_refused_whole_with_a_sentence(
