@@ -192,7 +192,8 @@ def _install(
 ) -> Installation:
     transport: Transport = Sockets(app.app_id, timing, recorder)
     if app.request_urls is not None:
-        transport = HttpTransport(app.request_urls, tokens.signing_secret, timing)
+        secret = tokens.signing_secret
+        transport = HttpTransport(app.app_id, app.request_urls, secret, timing, recorder)
     return Installation(app, tokens, Dispatch(app.app_id, transport, timing, recorder, faults))
 
 
