@@ -115,6 +115,14 @@ class RunningWorkspace:
         events.close()
         return answer
 
+    def control(self, **wanted: Any) -> Json:
+        """Makes trouble, or takes it away: see bot/workspace/ui_control.py."""
+        return self.person().control(**wanted)
+
+    def fault(self, kind: str, **more: Any) -> None:
+        """Adds a fault: on=, app=, times=, seconds=."""
+        self.control(fault={"kind": kind, **more})
+
     def recorded(self, *, kind: str = "", name: str = "") -> list[Json]:
         """What went between the apps and the workspace: entries as GET /ui/inspector shows them."""
 

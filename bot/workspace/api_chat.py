@@ -16,6 +16,7 @@ from bot.workspace.api_parts import (
     thread_of,
     visible_channel,
 )
+from bot.workspace.channels import SYSTEM_SUBTYPES
 from bot.workspace.people import Channel
 from bot.workspace.refusals import SlackError
 from bot.workspace.store import Message
@@ -44,11 +45,13 @@ def _postable_channel(workspace: Workspace, call: Call, name: str) -> Channel:
     person = workspace.person(name)
     if person is not None and not person.is_bot:
         return workspace.direct_message(call.app, person.id)
-    named = [c for c in workspace.store.channels() if c.name == name.removeprefix("#")]
-    channel = named[0] if named else visible_channel(workspace, call, name)
+    named = [c.id for c in workspace.store.channels() if c.name == name.removeprefix("#")]
+    channel = visible_channel(workspace, call, named[0] if named else name)
     is_member = workspace.store.is_member(channel.id, call.app.bot_user_id)
     if not is_member and "chat:write.public" not in call.app.scopes:
         raise SlackError("not_in_channel")
+    if channel.is_archived:
+        raise SlackError("is_archived")
     return channel
 
 
@@ -71,6 +74,8 @@ def update(workspace: Workspace, call: Call) -> Json:
     """chat.update: text without blocks removes the blocks; what else is left out stays."""
     channel = visible_channel(workspace, call, call.text("channel"))
     old = _own_message(workspace, call, channel, call.text("ts"), "cant_update_message")
+    if channel.is_archived:
+        raise SlackError("is_inactive")
     given = _checked_content(workspace, call, text_limit=UPDATED_TEXT_LIMIT, partial=True)
     new = _updated(workspace, call, channel, old, given)
     posting.change(workspace, channel, new)
@@ -97,7 +102,8 @@ def _own_message(
     message = workspace.store.message(channel.id, ts)
     if message is None:
         raise SlackError("message_not_found")
-    if message["user"] != call.app.bot_user_id:
+    is_own = message["user"] == call.app.bot_user_id
+    if not is_own or message.get("subtype") in SYSTEM_SUBTYPES:
         raise SlackError(refusal)
     return message
 
@@ -113,6 +119,8 @@ def delete(workspace: Workspace, call: Call) -> Json:
 def post_ephemeral(workspace: Workspace, call: Call) -> Json:
     """chat.postEphemeral"""
     channel = joined_channel(workspace, call, call.text("channel"))
+    if channel.is_archived:
+        raise SlackError("is_archived")
     person = call.text("user")
     if not workspace.store.is_member(channel.id, person):
         raise SlackError("user_not_in_channel")
@@ -138,6 +146,8 @@ def get_permalink(workspace: Workspace, call: Call) -> Json:
 def add_reaction(workspace: Workspace, call: Call) -> Json:
     """reactions.add"""
     channel = joined_channel(workspace, call, call.text("channel"))
+    if channel.is_archived:
+        raise SlackError("is_archived")
     ts, name = call.text("timestamp"), call.text("name")
     if not _TS.fullmatch(ts):
         raise SlackError("bad_timestamp")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from bot.workspace import posting
+from bot.workspace import channels, posting
 from bot.workspace.api_parts import (
     Call,
     Json,
@@ -31,8 +31,12 @@ HISTORY = ("channels:history", "groups:history", "im:history", "mpim:history")
 _KINDS = {"public_channel": "channels", "private_channel": "groups", "im": "im", "mpim": "mpim"}
 
 
+USERS_LIMIT = 8
+
+
 def _prefix(channel: Channel) -> str:
-    return "im" if channel.is_im else "channels"
+    """What the scopes of this kind of conversation begin with."""
+    return {"channel": "channels", "group": "groups"}.get(channel.kind, channel.kind)
 
 
 def channel_object(workspace: Workspace, app: InstalledApp, channel: Channel) -> Json:
@@ -40,7 +44,7 @@ def channel_object(workspace: Workspace, app: InstalledApp, channel: Channel) ->
     common: Json = {
         "id": channel.id,
         "created": channel.created,
-        "is_archived": False,
+        "is_archived": channel.is_archived,
         "is_im": channel.is_im,
         "is_org_shared": False,
         "context_team_id": TEAM_ID,
@@ -51,43 +55,67 @@ def channel_object(workspace: Workspace, app: InstalledApp, channel: Channel) ->
     return common | {
         "name": channel.name,
         "name_normalized": channel.name,
-        "is_channel": True,
+        "is_channel": channel.kind in ("channel", "group"),
         "is_group": False,
-        "is_mpim": False,
-        "is_private": False,
+        "is_mpim": channel.is_mpim,
+        "is_private": channel.is_private,
         "is_general": channel.name == "general",
         "is_shared": False,
         "is_ext_shared": False,
+        "is_pending_ext_shared": False,
+        "pending_shared": [],
+        "unlinked": 0,
+        "shared_team_ids": [TEAM_ID],
+        "previous_names": [],
         "is_member": app.bot_user_id in members,
         "num_members": len(members),
-        "creator": members[0],
-        "topic": {"value": "", "creator": "", "last_set": 0},
-        "purpose": {"value": "", "creator": "", "last_set": 0},
+        "creator": channel.creator,
+        "topic": {
+            "value": channel.topic,
+            "creator": channel.topic_by,
+            "last_set": channel.topic_at,
+        },
+        "purpose": {
+            "value": channel.purpose,
+            "creator": channel.purpose_by,
+            "last_set": channel.purpose_at,
+        },
     }
 
 
 def list_channels(workspace: Workspace, call: Call) -> Json:
-    """conversations.list"""
+    """conversations.list: public channels, and what else the bot is in."""
+    known = asked_for(workspace, call)
+    page, cursor = page_of(known, call)
+    return paged({"channels": [channel_object(workspace, call.app, c) for c in page]}, cursor)
+
+
+def asked_for(workspace: Workspace, call: Call) -> list[Channel]:
+    """The conversations that the app can know of, of the `types` that it asks for."""
     kinds = (call.optional("types") or "public_channel").replace(" ", "").split(",")
     for kind in kinds:
         if kind not in _KINDS:
             raise SlackError("invalid_types")
         require_scope(call.app, f"{_KINDS[kind]}:read")
     prefixes = {_KINDS[kind] for kind in kinds}
-    known = [
+    store, bot = workspace.store, call.app.bot_user_id
+    return [
         c
-        for c in workspace.store.channels()
-        if _prefix(c) in prefixes and c.im_bot in ("", call.app.bot_user_id)
+        for c in store.channels()
+        if _prefix(c) in prefixes
+        and (c.kind == "channel" or store.is_member(c.id, bot))
+        and not (c.is_archived and call.flag("exclude_archived"))
     ]
-    page, cursor = page_of(known, call)
-    return paged({"channels": [channel_object(workspace, call.app, c) for c in page]}, cursor)
 
 
 def info(workspace: Workspace, call: Call) -> Json:
     """conversations.info"""
     channel = visible_channel(workspace, call, call.text("channel"))
     require_scope(call.app, f"{_prefix(channel)}:read")
-    return {"channel": channel_object(workspace, call.app, channel)}
+    shown = channel_object(workspace, call.app, channel)
+    if not call.flag("include_num_members"):
+        shown.pop("num_members", None)
+    return {"channel": shown}
 
 
 def members(workspace: Workspace, call: Call) -> Json:
@@ -98,29 +126,66 @@ def members(workspace: Workspace, call: Call) -> Json:
     return paged({"members": list(page)}, cursor)
 
 
-def open_im(workspace: Workspace, call: Call) -> Json:
-    """conversations.open, for one person."""
+def open_direct(workspace: Workspace, call: Call) -> Json:
+    """conversations.open: a direct message with one person, or a group's."""
     if call.optional("channel"):
         channel = visible_channel(workspace, call, call.text("channel"))
-    else:
-        users = call.optional("users")
-        if not users:
-            raise SlackError("users_list_not_supplied")
-        if "," in users:
-            require_scope(call.app, "mpim:write")
+        if channel.kind not in ("im", "mpim"):
             raise SlackError("method_not_supported_for_channel_type")
-        channel = workspace.direct_message(call.app, known_person(workspace, users).id)
+        return _opened(workspace, call, channel, is_new=False)
+    before = {channel.id for channel in workspace.store.channels()}
+    channel = _direct(workspace, call)
+    return _opened(workspace, call, channel, is_new=channel.id not in before)
+
+
+def _direct(workspace: Workspace, call: Call) -> Channel:
+    users = [user for user in call.optional("users").replace(" ", "").split(",") if user]
+    if not users:
+        raise SlackError("users_list_not_supplied")
+    people = [known_person(workspace, user) for user in dict.fromkeys(users)]
+    people = [p for p in people if p.id != call.app.bot_user_id]
+    if not people:
+        raise SlackError("not_enough_users")
+    if len(people) > USERS_LIMIT:
+        raise SlackError("too_many_users")
+    require_scope(call.app, "im:write" if len(people) == 1 else "mpim:write")
+    if len(people) == 1:
+        if people[0].is_bot:
+            raise SlackError("cannot_dm_bot")
+        return workspace.direct_message(call.app, people[0].id)
+    bot = call.app.bot_user_id
+    return channels.group_message(workspace, bot, [*(p.id for p in people), bot])
+
+
+def _opened(workspace: Workspace, call: Call, channel: Channel, *, is_new: bool) -> Json:
+    answer: Json = {} if is_new else {"no_op": True, "already_open": True}
     if not call.flag("return_im"):
-        return {"channel": {"id": channel.id}}
-    return {"channel": channel_object(workspace, call.app, channel)}
+        return answer | {"channel": {"id": channel.id}}
+    return answer | {"channel": channel_object(workspace, call.app, channel)}
+
+
+def close(workspace: Workspace, call: Call) -> Json:
+    """conversations.close: a bot has no list of direct messages that one could vanish from."""
+    channel = visible_channel(workspace, call, call.text("channel"))
+    if channel.kind not in ("im", "mpim"):
+        raise SlackError("method_not_supported_for_channel_type")
+    require_scope(call.app, f"{channel.kind}:write")
+    return {"no_op": True, "already_closed": True}
 
 
 def join(workspace: Workspace, call: Call) -> Json:
     """conversations.join"""
     channel = visible_channel(workspace, call, call.text("channel"))
-    if channel.is_im:
+    if channel.kind != "channel":
         raise SlackError("method_not_supported_for_channel_type")
-    workspace.store.add_member(channel.id, call.app.bot_user_id)
+    if channel.is_archived:
+        raise SlackError("is_archived")
+    bot = call.app.bot_user_id
+    if workspace.store.is_member(channel.id, bot):
+        metadata = {"warnings": ["already_in_channel"]}
+        warned = {"warning": "already_in_channel", "response_metadata": metadata}
+        return {"channel": channel_object(workspace, call.app, channel), **warned}
+    channels.join(workspace, channel, bot)
     return {"channel": channel_object(workspace, call.app, channel)}
 
 
@@ -182,7 +247,8 @@ METHODS: Mapping[str, Method] = {
     "conversations.list": Method(list_channels, READ),
     "conversations.info": Method(info, READ),
     "conversations.members": Method(members, READ),
-    "conversations.open": Method(open_im, ("im:write", "mpim:write")),
+    "conversations.open": Method(open_direct, ("im:write", "mpim:write")),
+    "conversations.close": Method(close, ("im:write", "mpim:write")),
     "conversations.join": Method(join, ("channels:join",)),
     "conversations.history": Method(history, HISTORY),
     "conversations.replies": Method(replies, HISTORY),

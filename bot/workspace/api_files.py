@@ -140,7 +140,7 @@ def _visible(workspace: Workspace, call: Call) -> File:
     file = workspace.files.get(call.text("file"))
     if file is None:
         was = workspace.store.record("deleted_file", call.text("file"))
-        raise SlackError("file_deleted" if was else "file_not_found")
+        raise SlackError("file_not_found" if was is None else "file_deleted")
     if not file.is_complete or not sharing.app_may_see(workspace, call.app, file):
         raise SlackError("file_not_found")
     return file

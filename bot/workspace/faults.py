@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 DELIVERIES = ("slash_commands", "interactive", "events_api")
 EVERYTHING = "*"
-ON_CALLS = ("ratelimited", "error", "error_after_commit", "slow")
+ON_CALLS = ("ratelimited", "error", "error_after_commit", "fatal_error", "slow")
 ON_DELIVERIES = ("drop_ack", "late_ack", "duplicate", "close_sockets")
 ON_FILES = ("slow_file",)
 KINDS = (*ON_CALLS, *ON_DELIVERIES, *ON_FILES)
@@ -31,6 +31,7 @@ class Fault:
     seconds: float = 1.0
 
     def __post_init__(self) -> None:
+        self._check_types()
         if self.kind not in KINDS:
             raise ValueError(
                 f"There is no fault {self.kind!r}. The known ones are {', '.join(KINDS)}."
@@ -43,6 +44,16 @@ class Fault:
             raise ValueError(f"times must be at least 1, or null, not {self.times!r}.")
         if not 0 <= self.seconds <= 3600:
             raise ValueError(f"seconds must be from 0 to 3600, not {self.seconds!r}.")
+
+    def _check_types(self) -> None:
+        for name in ("kind", "on", "app"):
+            value = getattr(self, name)
+            if not isinstance(value, str):
+                raise ValueError(f"{name} must be text, not {value!r}.")
+        if self.times is not None and type(self.times) is not int:
+            raise ValueError(f"times must be a whole number, or null, not {self.times!r}.")
+        if type(self.seconds) not in (int, float):
+            raise ValueError(f"seconds must be a number, not {self.seconds!r}.")
 
 
 class Faults:

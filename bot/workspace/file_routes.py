@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from aiohttp import BodyPartReader, StreamReader, web
 
-from bot.workspace import sharing
+from bot.workspace import recording, sharing
 from bot.workspace.files import SHOWN_IN_BLOCKS, SIZE_LIMIT, File
 from bot.workspace.installation import Installation
 from bot.workspace.people import TEAM_ID
@@ -20,7 +20,7 @@ def routes(workspace: Workspace) -> list[web.RouteDef]:
     """Every route of files but those of the page."""
     show = functools.partial(_download, workspace)
     return [
-        web.post("/upload/v1/{ticket}", functools.partial(_upload, workspace)),
+        web.post("/upload/v1/{ticket}", functools.partial(recording.upload, workspace, _upload)),
         web.get(f"/files-pri/{TEAM_ID}-{{file}}/{{name}}", show),
         web.get(f"/files-pri/{TEAM_ID}-{{file}}/download/{{name}}", show),
     ]

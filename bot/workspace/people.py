@@ -43,7 +43,8 @@ class Person:
 class Channel:
     """A conversation. A direct message has no name: `im_user` has it with the bot `im_bot`.
 
-    `created` is in seconds since the epoch.
+    A group direct message is private and an mpim. `created` and the other times are in seconds
+    since the epoch.
     """
 
     id: str
@@ -57,6 +58,10 @@ class Channel:
     topic: str = ""
     purpose: str = ""
     is_mpim: bool = False
+    topic_by: str = ""
+    topic_at: int = 0
+    purpose_by: str = ""
+    purpose_at: int = 0
 
     @property
     def kind(self) -> str:
@@ -78,6 +83,8 @@ PEOPLE = (
     Person(SLACKBOT, "slackbot", "Slackbot", "757575"),
 )
 CHANNELS = (("C0GENERAL", "general"), ("C0TUNING", "tuning"))
+# Guests are members of what they have been invited to, and see nothing else.
+GUEST_CHANNEL = "C0TUNING"
 # The app's bot is a member of this channel from the start, so that nobody has to invite it.
 BOT_CHANNEL = "C0TUNING"
 

@@ -69,7 +69,7 @@ class SlackError(Exception):
     """
 
     def __init__(
-        self, error: str, *messages: str, errors: Iterable[str] = (), **fields: str
+        self, error: str, *messages: str, errors: Iterable[Any] = (), **fields: str
     ) -> None:
         super().__init__(error)
         self.error = error

@@ -75,7 +75,7 @@ async def _until_set(woken: asyncio.Event, seconds: float) -> None:
 
 @dataclass(frozen=True)
 class Timing:
-    """Slack's limits of time, in seconds."""
+    """Slack's limits of time, in seconds, and whether there are rate limits at the start."""
 
     clock: Clock = field(default_factory=Clock)
     ack_deadline_s: float = 3.0
@@ -83,6 +83,7 @@ class Timing:
     response_url_life_s: float = 1800.0
     event_ping_s: float = 15.0
     checkpoint_every_s: float = 5.0
+    has_rate_limits: bool = True
     # From the end of an upload until the file is usable.
     file_ready_s: float = 1.0
     # How often to look whether something is due by the clock.

@@ -33,8 +33,12 @@ async def upload(workspace: Workspace, request: web.Request) -> Json:
     file = workspace.files.begin(name, len(content), person.id)
     file = workspace.files.complete(workspace.files.receive(file, content))
     if channel is not None:
-        files = [workspace.files.in_message(file.id)]
-        interactions.write(workspace, person, channel, text, thread_ts, files=files)
+        shown = [workspace.files.in_message(file.id)]
+        try:
+            interactions.write(workspace, person, channel, text, thread_ts, files=shown)
+        except UiRefused:
+            workspace.files.delete(file)
+            raise
     return {"file": workspace.files.in_message(file.id)}
 
 

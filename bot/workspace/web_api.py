@@ -5,30 +5,42 @@ remembers it.
 from __future__ import annotations
 
 import json
+import math
 import secrets
 import sqlite3
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
 
-from bot.workspace import api_chat, api_conversations, api_files, api_people, api_views
 from bot.workspace.api_parts import Call, Json, Method, require_scope
 from bot.workspace.installation import Installation
+from bot.workspace.limits import POST
+from bot.workspace.methods import METHODS
+from bot.workspace.recorder import Entry
 from bot.workspace.refusals import SlackError
 from bot.workspace.workspace import Workspace
 
-METHODS: Mapping[str, Method] = {
-    **api_people.METHODS,
-    **api_chat.METHODS,
-    **api_views.METHODS,
-    **api_files.METHODS,
-    **api_conversations.METHODS,
-}
+
+@dataclass(frozen=True)
+class Answer:
+    """What a call is answered: a JSON object, or in Slack's worst hours a text."""
+
+    body: Json | str
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def error(self) -> str:
+        """Slack's error string, or what went wrong; "" if nothing did."""
+        return self.body if isinstance(self.body, str) else str(self.body.get("error", ""))
 
 
 async def call(workspace: Workspace, request: web.Request) -> web.Response:
-    """Answers one call; status 200 even for errors, as Slack does."""
+    """Answers one call; status 200 even for errors, as Slack does, but for rate limits and Slack's
+    own trouble.
+    """
     name = request.match_info["method"]
     given, unreadable = await _arguments(request)
     entry = workspace.recorder.begin("call", name, given)
@@ -42,21 +54,76 @@ async def call(workspace: Workspace, request: web.Request) -> web.Response:
             raise SlackError("unknown_method", req_method=name)
         kind, caller = _caller(workspace, request, given)
         entry.app = caller.app.app_id
-        body: Json = {"ok": True, **_run(workspace, method, kind, Call(caller, given))}
+        answer = await _answer(workspace, name, method, kind, Call(caller, given))
     except SlackError as refusal:
-        body = refusal.answer()
-    except sqlite3.Error:
-        body = {"ok": False, "error": "fatal_error"}
-    complaints = body.get("response_metadata", {}).get("messages", ())
-    error = body.get("error", "")
-    workspace.recorder.end(entry, error=error, status=200, answer=body, complaints=complaints)
-    headers = {"X-Slack-Req-Id": secrets.token_hex(16)}
+        answer = Answer(refusal.answer())
+    headers = {"X-Slack-Req-Id": secrets.token_hex(16), **answer.headers}
     if caller is not None:
         headers["X-OAuth-Scopes"] = ",".join(caller.app.scopes)
-    return web.json_response(body, headers=headers)
+    _record(workspace, entry, answer)
+    if isinstance(answer.body, str):
+        return web.Response(text=answer.body, status=answer.status, headers=headers)
+    return web.json_response(answer.body, status=answer.status, headers=headers)
+
+
+def _record(workspace: Workspace, entry: Entry, answer: Answer) -> None:
+    metadata = {} if isinstance(answer.body, str) else answer.body.get("response_metadata", {})
+    workspace.recorder.end(
+        entry,
+        error=answer.error,
+        status=answer.status,
+        answer=answer.body,
+        complaints=metadata.get("messages", ()),
+    )
+
+
+async def _answer(workspace: Workspace, name: str, method: Method, kind: str, call: Call) -> Answer:
+    """Runs the method, unless limits or faults are in the way."""
+    app_id, faults = call.app.app_id, workspace.faults
+    if limited := faults.take("ratelimited", name, app_id):
+        return _ratelimited(math.ceil(limited.seconds))
+    wait_s = workspace.limits.take(app_id, name, _channel_posted_to(workspace, name, call))
+    if wait_s:
+        return _ratelimited(wait_s)
+    if faults.take("error", name, app_id):
+        return Answer("Service Unavailable", 503)
+    if faults.take("fatal_error", name, app_id):
+        return Answer({"ok": False, "error": "fatal_error"})
+    body = _run(workspace, method, kind, call)
+    if slow := faults.take("slow", name, app_id):
+        await workspace.timing.clock.sleep(slow.seconds)
+    if faults.take("error_after_commit", name, app_id):
+        return Answer("Internal Server Error", 500)
+    return Answer(body)
+
+
+def _ratelimited(wait_s: int) -> Answer:
+    body = {"ok": False, "error": "ratelimited"}
+    return Answer(body, 429, {"Retry-After": str(max(1, wait_s))})
+
+
+def _channel_posted_to(workspace: Workspace, name: str, call: Call) -> str:
+    """The id of the channel that this call posts to, whatever name it was given; "" for none."""
+    wanted = call.optional("channel").removeprefix("#")
+    if name != POST or not wanted:
+        return ""
+    person = workspace.person(wanted)
+    if person is not None:
+        return workspace.direct_message_id(call.app, person.id)
+    known = workspace.store.channels()
+    return next((c.id for c in known if wanted in (c.id, c.name)), "")
 
 
 def _run(workspace: Workspace, method: Method, kind: str, call: Call) -> Json:
+    try:
+        return {"ok": True, **_checked(workspace, method, kind, call)}
+    except SlackError as refusal:
+        return refusal.answer()
+    except sqlite3.Error:
+        return {"ok": False, "error": "fatal_error"}
+
+
+def _checked(workspace: Workspace, method: Method, kind: str, call: Call) -> Json:
     if kind not in method.tokens:
         raise SlackError("not_allowed_token_type")
     # Scopes of an app-level token are not in the manifest: ours has connections:write, which is

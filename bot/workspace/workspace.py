@@ -13,12 +13,16 @@ from bot.workspace.ephemerals import Ephemerals
 from bot.workspace.faults import Faults
 from bot.workspace.files import Files
 from bot.workspace.grants import Grants
+from bot.workspace.homes import Homes
 from bot.workspace.hub import Hub
 from bot.workspace.installation import Installation
 from bot.workspace.installed_app import InstalledApp
+from bot.workspace.limits import Limits
+from bot.workspace.offers import Offers
 from bot.workspace.people import (
     BOT_CHANNEL,
     CHANNELS,
+    GUEST_CHANNEL,
     PEOPLE,
     Channel,
     Person,
@@ -40,10 +44,13 @@ class Workspace:
     store: Store
     hub: Hub
     recorder: Recorder
+    limits: Limits
     grants: Grants
     views: Views
     files: Files
     faults: Faults
+    homes: Homes
+    offers: Offers = field(default_factory=Offers)
     ephemerals: Ephemerals = field(default_factory=Ephemerals)
     _background: set[asyncio.Task[Any]] = field(default_factory=set)
 
@@ -76,12 +83,17 @@ class Workspace:
 
     def direct_message(self, app: InstalledApp, person: str) -> Channel:
         """The conversation of an app's bot with this person, made at the first call."""
-        first = self.apps[0].app is app
-        name = f"D{person[1:]}" if first else f"D{person[1:]}{app.app_id.removeprefix('A0')}"
         bot, now = app.bot_user_id, int(self.timing.now())
-        channel = Channel(name, "", now, im_user=person, im_bot=bot, creator=bot)
+        channel = Channel(
+            self.direct_message_id(app, person), "", now, im_user=person, im_bot=bot, creator=bot
+        )
         self.store.add_channel(channel, (person, bot))
         return channel
+
+    def direct_message_id(self, app: InstalledApp, person: str) -> str:
+        """The id that the conversation of an app's bot with this person has, or will have."""
+        first = self.apps[0].app is app
+        return f"D{person[1:]}" if first else f"D{person[1:]}{app.app_id.removeprefix('A0')}"
 
     def furnish(self) -> None:
         """Puts the people and channels of the start into an empty workspace, and the apps' bots
@@ -89,12 +101,13 @@ class Workspace:
         """
         bots = [bot_person(installed.app) for installed in self.apps]
         known = {person.id for person in self.store.people()}
-        everyone = [p.id for p in PEOPLE if not p.is_bot]
+        people = [p for p in PEOPLE if not p.is_bot]
         for person in (*PEOPLE, *bots):
             self.store.put_person(person)
         for channel_id, name in CHANNELS:
-            channel = Channel(channel_id, name, int(self.timing.now()), creator=everyone[0])
-            self.store.add_channel(channel, everyone)
+            channel = Channel(channel_id, name, int(self.timing.now()), creator=people[0].id)
+            members = [p.id for p in people if not p.is_guest or channel_id == GUEST_CHANNEL]
+            self.store.add_channel(channel, members)
         for bot in bots:
             if bot.id not in known:
                 self.store.add_member(BOT_CHANNEL, bot.id)
@@ -117,10 +130,12 @@ def build(
         store=store,
         hub=hub,
         recorder=recorder,
+        limits=Limits(timing.now, is_on=timing.has_rate_limits),
         grants=Grants(timing),
         views=Views(hub),
         files=Files(store, timing, url),
         faults=faults,
+        homes=Homes(hub, store),
     )
     workspace.furnish()
     return workspace

@@ -80,7 +80,9 @@ def open_page(
     def broken(error: Error) -> None:
         complaints.append(str(error))
 
-    def open_one(path: str = "/", *, url: str = workspace.url, **options: Any) -> Page:
+    def open_one(
+        path: str = "/", *, url: str = workspace.url, ready: str = "#composer", **options: Any
+    ) -> Page:
         context = browser.new_context(**{"viewport": LAPTOP, **options})
         context.grant_permissions(["clipboard-read", "clipboard-write"])
         context.set_default_timeout(15_000)
@@ -89,7 +91,7 @@ def open_page(
         page.on("console", note)
         page.on("pageerror", broken)
         page.goto(url.rstrip("/") + path)
-        page.wait_for_selector("#composer")
+        page.wait_for_selector(ready)
         return page
 
     yield open_one

@@ -102,6 +102,7 @@ def good(rule: Rule) -> Iterator[Any]:
             yield from (n for n in (rule.least, rule.most) if n is not None)
             yield least(rule)
         case Array():
+            yield [least(rule.item)] * rule.least
             yield from ([item] * max(rule.least, 1) for item in good(rule.item))
             if rule.most is not None:
                 yield [least(rule.item)] * rule.most

@@ -6,6 +6,7 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from slack_sdk.errors import SlackApiError
 from bot.workspace import recorder as recorder_module
 from bot.workspace.recorder import BODY_LIMIT, ENTRIES_LIMIT, PAGE_ENTRIES_LIMIT, Recorder
 from tests.harness import RunningWorkspace
+from tests.workspace.conftest import MANIFEST
 
 Connect = Callable[[App], Any]
 TUNING = "C0TUNING"
@@ -174,6 +176,17 @@ def test_connections_deliveries_and_answers_to_response_urls_stand_too(
     assert shown == [
         {"id": WEATHER, "name": "weather-bot", "transport": "socket", "connections": 1}
     ]
+
+
+def test_uploads_stand_without_their_bytes(tmp_path: Path) -> None:
+    manifest = {**MANIFEST, "oauth_config": {"scopes": {"bot": ["files:write"]}}}
+    running = RunningWorkspace(tmp_path, manifest)
+    client = WebClient(running.bot_token, base_url=running.api_url)
+    client.files_upload_v2(filename="a.txt", content="secret")
+    (upload,) = running.recorded(kind="upload")
+    running.stop()
+    assert (upload["app"], upload["ok"], upload["status"]) == (WEATHER, True, 200)
+    assert upload["request"]["bytes"] == 6 and "secret" not in json.dumps(upload)
 
 
 def test_a_delivery_that_failed_says_why(workspace: RunningWorkspace) -> None:

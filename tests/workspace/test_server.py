@@ -192,7 +192,7 @@ def test_what_was_answered_survives_a_kill(tmp_path: Path) -> None:
         assert process.stdout is not None
         told = json.loads(process.stdout.readline())
         client = WebClient(told["bot_token"], base_url=told["api_url"])
-        sent = [client.chat_postMessage(channel=TUNING, text=str(n))["ts"] for n in range(20)]
+        sent = [client.chat_postMessage(channel=TUNING, text=str(n))["ts"] for n in range(10)]
         os.kill(process.pid, signal.SIGKILL)
         process.wait(30)
     again = RunningWorkspace(tmp_path, MANIFEST)

@@ -34,8 +34,9 @@ function paced(read) {
 }
 
 /**
- * {known, missed, paused, setPaused, clear, learn}: `known` is the last answer of GET /ui/inspector with all entries so
- * far, `missed` how many came during a pause; `learn` takes over what a POST /ui/control has answered.
+ * {known, skipped, missed, paused, setPaused, clear, learn}: `known` is the last answer of GET /ui/inspector with all
+ * entries so far, `skipped` how many came too fast to be read, `missed` how many came during a pause; `learn` takes
+ * over what a POST /ui/control has answered.
  */
 export function useFeed(store, seen, online) {
   const [known, setKnown] = useState(NOTHING);
@@ -70,6 +71,7 @@ export function useFeed(store, seen, online) {
   const entries = useMemo(() => known.entries.filter(entry => entry.n > cleared), [known.entries, cleared]);
   return {
     known: { ...known, entries },
+    skipped: known.entries.length ? lastOf(known.entries) - known.entries[0].n + 1 - known.entries.length : 0,
     missed: paused ? Math.max(0, (seen?.n ?? 0) - lastOf(known.entries)) : 0,
     paused,
     setPaused,
