@@ -23,6 +23,7 @@ PHONE = {"width": 390, "height": 844}
 OTHER: dict[str, Any] = {
     "display_information": {"name": "Weather"},
     "features": {
+        "app_home": {"messages_tab_enabled": False},
         "slash_commands": [{"command": "/weather", "description": "Rain or shine"}],
     },
     "oauth_config": {"scopes": {"bot": ["commands"]}},
