@@ -214,6 +214,37 @@ def test_messages_that_come_meanwhile_are_unread_and_people_can_be_switched(
     expect(rows(inspector, "chat.postMessage")).to_have_count(1)
 
 
+def call_often(slack: WebClient, count: int) -> None:
+    for number in range(count):
+        slack.api_call("auth.test", json={"number": number})
+
+
+def test_of_many_entries_only_those_in_sight_are_drawn_and_the_newest_are_shown(
+    inspector: Page, slack: WebClient
+) -> None:
+    call_often(slack, 300)
+    expect(inspector.locator(".counts")).to_have_text("300 entries")
+    assert rows(inspector).count() < 80
+    expect(inspector.locator("[data-n='300']")).to_be_in_viewport()
+    expect(inspector.locator("[data-n='1']")).to_have_count(0)
+    inspector.locator("[data-n='300']").press("Home")
+    expect(inspector.locator("[data-n='1']")).to_be_in_viewport()
+
+
+def test_whoever_reads_is_not_carried_away_by_what_comes(inspector: Page, slack: WebClient) -> None:
+    call_often(slack, 60)
+    expect(inspector.locator(".counts")).to_have_text("60 entries")
+    inspector.locator("[data-n='60']").press("Home")
+    first = inspector.locator("[data-n='1']")
+    before = first.bounding_box()
+    post(slack, text="news")
+    newer = inspector.get_by_role("button", name="Newer")
+    expect(newer).to_be_visible()
+    assert first.bounding_box() == before
+    newer.click()
+    expect(rows(inspector, "chat.postMessage")).to_be_in_viewport()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [None, PHONE], ids=["laptop", "phone"])
 def test_axe_finds_nothing_and_everything_fits(

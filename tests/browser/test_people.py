@@ -56,6 +56,17 @@ def test_the_menu_says_who_is_owner_member_and_guest(browser_page: Page) -> None
     )
 
 
+def test_owners_and_guests_are_marked_where_they_write(
+    browser_page: Page, workspace: RunningWorkspace
+) -> None:
+    for user in ("U0ADA", "U0GRACE", "U0GUEST"):
+        workspace.message(f"from {user}", user=user)
+    for user, marks in (("U0ADA", ["Owner"]), ("U0GRACE", []), ("U0GUEST", ["Guest"])):
+        message = browser_page.locator("article", has_text=f"from {user}")
+        expect(message.locator(".role")).to_have_text(marks)
+    assert violations(browser_page) == []
+
+
 def test_each_app_says_in_the_sidebar_whether_it_is_connected(
     open_page: OpenPage, app: SampleApp
 ) -> None:

@@ -3,7 +3,7 @@ import { html } from './ui.js';
 import { useStore } from './context.js';
 import { Menu } from './menu.js';
 import { Avatar } from './message.js';
-import { authorOf } from './messages.js';
+import { ROLES, authorOf } from './messages.js';
 import { INSPECTOR, homeOf } from './route.js';
 
 const Lock = () => html`<svg class="lock" viewBox="0 0 16 16" role="img" aria-label="Private"><path
@@ -14,7 +14,6 @@ const Lock = () => html`<svg class="lock" viewBox="0 0 16 16" role="img" aria-la
 export const ChannelSign = ({ channel }) => (channel.is_private ? html`<span class="sign"><${Lock} /></span>`
   : html`<span class="sign" aria-hidden="true">${channel.is_im ? '●' : '#'}</span>`);
 
-const ROLES = { owner: 'Owner', member: 'Member', guest: 'Guest' };
 const Role = ({ person }) => ROLES[person.role] && html`<span class="tag">${ROLES[person.role]}</span>`;
 
 function Entry({ channel, current, unread, onPick }) {
