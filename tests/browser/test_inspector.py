@@ -66,7 +66,7 @@ def test_the_sidebar_leads_to_the_inspector_and_back(browser_page: Page) -> None
 
 def test_before_anything_happens_it_says_what_will_stand_here(inspector: Page) -> None:
     expect(inspector.locator(".empty")).to_contain_text("Nothing has been seen yet")
-    expect(inspector.get_by_role("status").filter(has_text="0 entries")).to_be_visible()
+    expect(inspector.locator(".counts")).to_have_text("0 entries")
 
 
 def test_a_call_appears_as_it_happens_with_app_outcome_and_time(
@@ -243,6 +243,23 @@ def test_whoever_reads_is_not_carried_away_by_what_comes(inspector: Page, slack:
     assert first.bounding_box() == before
     newer.click()
     expect(rows(inspector, "chat.postMessage")).to_be_in_viewport()
+
+
+def test_on_a_phone_limits_and_faults_open_over_the_table_and_give_the_focus_back(
+    open_page: OpenPage,
+) -> None:
+    page = open_page(ADDRESS, ready=READY, viewport=PHONE)
+    side = page.get_by_role("complementary", name="State and faults")
+    expect(side).to_have_count(0)
+    opener = page.get_by_role("button", name="Faults")
+    opener.click()
+    expect(side.get_by_role("tab", name="Faults")).to_be_focused()
+    page.keyboard.press("ArrowLeft")
+    expect(side.get_by_role("tab", name="Limits and apps")).to_be_focused()
+    expect(side.get_by_role("heading", name="Connections")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(side).to_have_count(0)
+    expect(opener).to_be_focused()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
