@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Error, Page, sync_playwright
 from slack_sdk import WebClient
 
+from bot.workspace.timing import Timing
 from tests.browser.sample_app import MANIFEST, SampleApp
 from tests.harness import RunningWorkspace
 
@@ -42,7 +43,9 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Iterator[RunningWorkspace]:
-    running = RunningWorkspace(tmp_path / "workspace", MANIFEST)
+    """Without rate limits: many tests post more in a second than Slack takes."""
+    timing = Timing(has_rate_limits=False)
+    running = RunningWorkspace(tmp_path / "workspace", MANIFEST, timing=timing)
     yield running
     running.stop()
 
