@@ -72,10 +72,10 @@ def test_the_workspace_says_first_how_to_reach_it(tmp_path: Path) -> None:
     assert process.stdout is not None
     try:
         facts = json.loads(process.stdout.readline())
-        keys = {"url", "api_url", "bot_token", "app_token", "signing_secret"}
+        keys = {"url", "page_url", "token", "api_url", "bot_token", "app_token", "signing_secret"}
         assert keys <= set(facts)
         assert facts["api_url"].endswith("/api/")
-        channels = Person(facts["url"]).state()["channels"]
+        channels = Person.at(facts["page_url"]).state()["channels"]
         assert [c["bot_is_member"] for c in channels if c["name"] == "tuning"] == [True]
     finally:
         process.terminate()

@@ -160,7 +160,7 @@ def test_over_a_restart_of_the_workspace_nothing_is_missing_and_nothing_is_doubl
     workspace.stop()
     expect(browser_page.get_by_text("Connection lost")).to_be_visible()
     port = int(workspace.url.rsplit(":", 1)[1])
-    again = RunningWorkspace(tmp_path / "workspace", MANIFEST, port=port)
+    again = RunningWorkspace(tmp_path / "workspace", MANIFEST, port=port, token=workspace.token)
     post(slack, text="after")
     expect(article(browser_page, "after")).to_have_count(1)
     expect(article(browser_page, "before")).to_have_count(1)
