@@ -36,16 +36,18 @@ def open_view(workspace: Workspace, call: Call) -> Json:
     """views.open"""
     trigger_id = call.text("trigger_id")
     view = _checked_view(call, "modal")
-    person = workspace.grants.use_trigger(call.app.app_id, trigger_id)
-    return _answer(workspace.views.open(call.app, person, view))
+    trigger = workspace.grants.use_trigger(call.app.app_id, trigger_id)
+    return _answer(workspace.views.open(call.app, trigger.person, view, channel=trigger.channel))
 
 
 def push(workspace: Workspace, call: Call) -> Json:
     """views.push"""
     trigger_id = call.text("trigger_id")
     view = _checked_view(call, "modal")
-    person = workspace.grants.use_trigger(call.app.app_id, trigger_id)
-    return _answer(workspace.views.push(call.app, person, view))
+    trigger = workspace.grants.use_trigger(call.app.app_id, trigger_id)
+    if not trigger.view:
+        raise SlackError("invalid_trigger_id")
+    return _answer(workspace.views.push(call.app, trigger.person, view))
 
 
 def update(workspace: Workspace, call: Call) -> Json:
@@ -66,7 +68,7 @@ def publish(workspace: Workspace, call: Call) -> Json:
     view = _checked_view(call, "home")
     if not call.app.has_home:
         raise SlackError("not_enabled")
-    return _answer(workspace.views.publish(call.app, person.id, view, call.optional("hash")))
+    return _answer(workspace.homes.publish(call.app, person.id, view, call.optional("hash")))
 
 
 METHODS: Mapping[str, Method] = {

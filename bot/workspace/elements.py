@@ -95,23 +95,26 @@ def _is_many(kind: str) -> bool:
     return kind == "checkboxes" or kind.startswith("multi_")
 
 
-def initial_entry(element: Mapping[str, Any]) -> Json:
-    """The state value of an element that nobody has touched."""
-    key, initial = STATE_KEYS[element["type"]]
-    empty: list[Any] | None = [] if _is_many(element["type"]) else None
-    return {"type": element["type"], key: element.get(initial, empty)}
+def initial_entry(element: Mapping[str, Any], current: str = "") -> Json:
+    """The state value of an element that nobody has touched; `current` as for state_values."""
+    kind = element["type"]
+    key, initial = STATE_KEYS[kind]
+    empty: Any = [] if _is_many(kind) else None
+    if current and element.get("default_to_current_conversation"):
+        empty = [current] if _is_many(kind) else current
+    return {"type": kind, key: element.get(initial, empty)}
 
 
-def state_values(blocks: Blocks, before: Mapping[str, Any]) -> Json:
+def state_values(blocks: Blocks, before: Mapping[str, Any], *, current: str = "") -> Json:
     """State values of these blocks: what an element held `before` under the same ids and type,
-    else its initial value.
+    else its initial value. `current` is the conversation that the person looks at ("" for none).
     """
     values: Json = {}
     for _, block in walk(blocks, ""):
         for element in elements_of(block):
             if element["type"] in STATE_KEYS:
                 held = before.get(block["block_id"], {}).get(element["action_id"])
-                entry = held if _still_fits(element, held) else initial_entry(element)
+                entry = held if _still_fits(element, held) else initial_entry(element, current)
                 values.setdefault(block["block_id"], {})[element["action_id"]] = entry
     return values
 
@@ -128,8 +131,16 @@ def _still_fits(element: Mapping[str, Any], held: Mapping[str, Any] | None) -> b
     return {o["value"] for o in chosen} <= {o["value"] for o in offered(element)}
 
 
-def entered(blocks: Blocks, given: Mapping[str, Any], before: Mapping[str, Any]) -> Json:
-    """State values after a person has put in `given`; UiRefused if that cannot be put in."""
+def entered(
+    blocks: Blocks,
+    given: Mapping[str, Any],
+    before: Mapping[str, Any],
+    offers: Mapping[tuple[str, str], Sequence[Json]],
+) -> Json:
+    """State values after a person has put in `given`; UiRefused if that cannot be put in.
+
+    `offers` are the options that external selects, by block_id and action_id, have suggested.
+    """
     values = state_values(blocks, before)
     for block_id, actions in given.items():
         for action_id, entry in actions.items():
@@ -138,13 +149,29 @@ def entered(blocks: Blocks, given: Mapping[str, Any], before: Mapping[str, Any])
                 raise UiRefused(
                     f"Nothing can be put into {action_id!r}: it is a {element['type']}."
                 )
-            values[block_id][action_id] = entry_for(element, entry)
+            known = _known(element, values[block_id][action_id])
+            known += offers.get((block_id, action_id), ())
+            values[block_id][action_id] = entry_for(element, entry, known)
     return values
 
 
-def entry_for(element: Mapping[str, Any], given: Mapping[str, Any]) -> Json:
-    """The state value of an element that a person set; UiRefused for a choice that is not
-    offered.
+def _known(element: Mapping[str, Any], held: Mapping[str, Any]) -> list[Json]:
+    """The options that a person can choose: of an external select those which it has at first or
+    holds.
+    """
+    if "external" not in element["type"]:
+        return offered(element)
+    key, initial = STATE_KEYS[element["type"]]
+    if key == "selected_option":
+        return [option for option in (element.get(initial), held[key]) if option]
+    return [*element.get(initial, []), *held[key]]
+
+
+def entry_for(
+    element: Mapping[str, Any], given: Mapping[str, Any], options: Sequence[Json]
+) -> Json:
+    """The state value of an element that a person set; UiRefused for a choice that is not among
+    the options.
     """
     kind = element["type"]
     key, _ = STATE_KEYS[kind]
@@ -153,8 +180,8 @@ def entry_for(element: Mapping[str, Any], given: Mapping[str, Any]) -> Json:
         raise UiRefused(f"{element['action_id']!r} is a {kind}, not a {given['type']}.")
     if value is not None and not isinstance(value, _value_type(key)):
         raise UiRefused(f"{key} of {element['action_id']!r} cannot be {value!r}.")
-    if key in _OPTION_KEYS and "external" not in kind:
-        value = _choose(element, value)
+    if key in _OPTION_KEYS:
+        value = _choose(element, value, options)
     return {"type": kind, key: None if value == "" else value}
 
 
@@ -166,11 +193,11 @@ def _value_type(key: str) -> type:
     return list if key.endswith("s") else str
 
 
-def _choose(element: Mapping[str, Any], chosen: Any) -> Any:
+def _choose(element: Mapping[str, Any], chosen: Any, options: Sequence[Json]) -> Any:
     """The offered options that have the chosen values, whole, as Slack sends them."""
     if chosen is None:
         return None
-    by_value = {option["value"]: option for option in offered(element)}
+    by_value = {option["value"]: option for option in options}
     several = chosen if isinstance(chosen, list) else [chosen]
     for option in several:
         if option.get("value") not in by_value:

@@ -18,11 +18,17 @@ RESPONSE_URL_USES = 5
 
 @dataclass
 class Trigger:
-    """Lets the app open one view for this person."""
+    """Lets the app open one view for this person.
+
+    `channel` is the conversation that the person looked at, `view` the view that was acted on
+    ("" for none).
+    """
 
     app: str
     person: str
     made_at: float
+    channel: str = ""
+    view: str = ""
     is_used: bool = False
 
 
@@ -53,15 +59,15 @@ class Grants:
         self._triggers: OrderedDict[str, Trigger] = OrderedDict()
         self._response_urls: OrderedDict[str, ResponseUrl] = OrderedDict()
 
-    def new_trigger(self, app: str, person: str) -> str:
+    def new_trigger(self, app: str, person: str, *, channel: str = "", view: str = "") -> str:
         """A trigger id that tells this app what a person has just done."""
         now = self._timing.now()
         trigger_id = f"{int(now * 1000)}.{secrets.randbelow(10**9):09d}.{secrets.token_hex(16)}"
-        _remember(self._triggers, trigger_id, Trigger(app, person, now))
+        _remember(self._triggers, trigger_id, Trigger(app, person, now, channel, view))
         return trigger_id
 
-    def use_trigger(self, app: str, trigger_id: str) -> str:
-        """The person who acted; SlackError if the trigger is not this app's, used, or older than
+    def use_trigger(self, app: str, trigger_id: str) -> Trigger:
+        """Who acted, and where; SlackError if the trigger is not this app's, used, or older than
         three seconds.
         """
         trigger = self._triggers.get(trigger_id)
@@ -72,7 +78,7 @@ class Grants:
         if self._timing.now() - trigger.made_at > self._timing.trigger_life_s:
             raise SlackError("expired_trigger_id")
         trigger.is_used = True
-        return trigger.person
+        return trigger
 
     def new_response_url(
         self, app: str, channel: str, person: str, *, ts: str = "", is_ephemeral: bool = False

@@ -69,7 +69,7 @@ def _interaction(act: Act, kind: str) -> Payload:
     }
 
 
-def message_action(
+def message_block_action(
     act: Act,
     channel: Channel,
     message: Mapping[str, Any],
@@ -77,7 +77,18 @@ def message_action(
     values: Mapping[str, Any],
     response_url: str,
 ) -> Payload:
-    """block_actions on a message. Of an ephemeral message Slack sends the ts alone."""
+    """block_actions on a message."""
+    return {
+        **_interaction(act, "block_actions"),
+        **_message_place(channel, message),
+        "state": {"values": values},
+        "response_url": response_url,
+        "actions": [action],
+    }
+
+
+def _message_place(channel: Channel, message: Mapping[str, Any]) -> Payload:
+    """Where on a message something happened. Of an ephemeral message Slack sends the ts alone."""
     is_ephemeral = bool(message.get("is_ephemeral"))
     container: Payload = {
         "type": "message",
@@ -87,23 +98,76 @@ def message_action(
     }
     if "thread_ts" in message:
         container["thread_ts"] = message["thread_ts"]
-    payload = _interaction(act, "block_actions") | {
+    place: Payload = {
         "container": container,
         "channel": {"id": channel.id, "name": channel_name(channel)},
-        "state": {"values": values},
-        "response_url": response_url,
-        "actions": [action],
     }
-    return payload if is_ephemeral else payload | {"message": message}
+    return place if is_ephemeral else place | {"message": message}
 
 
-def view_action(act: Act, view: Mapping[str, Any], action: Mapping[str, Any]) -> Payload:
+def _view_place(view: Mapping[str, Any]) -> Payload:
+    return {"container": {"type": "view", "view_id": view["id"]}, "view": view}
+
+
+def view_block_action(act: Act, view: Mapping[str, Any], action: Mapping[str, Any]) -> Payload:
     """block_actions in a view."""
-    return _interaction(act, "block_actions") | {
-        "container": {"type": "view", "view_id": view["id"]},
-        "view": view,
-        "actions": [action],
+    return {**_interaction(act, "block_actions"), **_view_place(view), "actions": [action]}
+
+
+@dataclass(frozen=True)
+class Query:
+    """What a person has typed into an external select."""
+
+    block_id: str
+    action_id: str
+    value: str
+
+
+def message_suggestion(
+    act: Act, channel: Channel, message: Mapping[str, Any], query: Query
+) -> Payload:
+    """block_suggestion for a select of a message."""
+    return _suggestion(act, query) | _message_place(channel, message)
+
+
+def view_suggestion(act: Act, view: Mapping[str, Any], query: Query) -> Payload:
+    """block_suggestion for a select of a view."""
+    return _suggestion(act, query) | _view_place(view)
+
+
+def _suggestion(act: Act, query: Query) -> Payload:
+    payload = _interaction(act, "block_suggestion") | vars(query)
+    del payload["trigger_id"]
+    return payload
+
+
+def global_shortcut(act: Act, callback_id: str, at: float) -> Payload:
+    """A global shortcut. Unlike other payloads it does not say which app it is for."""
+    user = {"id": act.person.id, "username": act.person.name, "team_id": TEAM_ID}
+    return _shortcut(act, "shortcut", callback_id, at) | {"user": user}
+
+
+def message_shortcut(
+    act: Act,
+    callback_id: str,
+    channel: Channel,
+    message: Mapping[str, Any],
+    response_url: str,
+    at: float,
+) -> Payload:
+    """A shortcut on a message."""
+    return _shortcut(act, "message_action", callback_id, at) | {
+        "channel": {"id": channel.id, "name": channel_name(channel)},
+        "message": message,
+        "message_ts": message["ts"],
+        "response_url": response_url,
     }
+
+
+def _shortcut(act: Act, kind: str, callback_id: str, at: float) -> Payload:
+    payload = _interaction(act, kind) | {"callback_id": callback_id, "action_ts": f"{at:.6f}"}
+    del payload["api_app_id"]
+    return payload
 
 
 def view_submission(act: Act, view: Mapping[str, Any]) -> Payload:

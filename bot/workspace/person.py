@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Generator, Mapping
 from typing import Any
 
+from bot.workspace.card_rules import walk
 from bot.workspace.elements import STATE_KEYS, elements_of, offered
 
 Json = dict[str, Any]
@@ -104,14 +105,12 @@ class Person:
         values: Mapping[str, Any] | None = None,
     ) -> Json:
         """Uses an element, of a message or of a form. `values`: what stands in the others then."""
-        place: Json = {"view_id": view_id}
-        if message_ts:
-            place = {"channel": channel or self.channel, "message_ts": message_ts}
+        place = self._place(channel, message_ts, view_id)
         return self._post("action", {**place, "action": action, "state": {"values": values or {}}})
 
     def press(self, message: Mapping[str, Any], action_id: str, *, channel: str = "") -> Json:
         """Presses the button with this action_id in a message as `messages` or `thread` gave it."""
-        for block in message.get("blocks", []):
+        for _, block in walk(message.get("blocks", []), ""):
             for element in elements_of(block):
                 if element["action_id"] == action_id:
                     pressed = {
@@ -121,6 +120,33 @@ class Person:
                     }
                     return self.action(pressed, channel=channel, message_ts=message["ts"])
         raise PersonRefused(f"The message has nothing with action {action_id!r}.")
+
+    def suggest(
+        self,
+        block_id: str,
+        action_id: str,
+        value: str,
+        *,
+        channel: str = "",
+        message_ts: str = "",
+        view_id: str = "",
+    ) -> Json:
+        """Types into an external select, of a message or of a view: the options that it offers."""
+        place = self._place(channel, message_ts, view_id)
+        query = {"block_id": block_id, "action_id": action_id, "value": value}
+        return self._post("suggest", {**place, **query})
+
+    def home(self, app: str, tab: str = "home") -> Json:
+        """Opens the Home of the app with this id: its view, None if nothing was published yet."""
+        return self._post("home", {"app": app, "tab": tab})
+
+    def shortcut(
+        self, app: str, callback_id: str, *, channel: str = "", message_ts: str = ""
+    ) -> Json:
+        """Uses a shortcut of the app with this id, on a message if one is named."""
+        place = {"channel": channel or self.channel, "message_ts": message_ts}
+        given = {"app": app, "callback_id": callback_id}
+        return self._post("shortcut", given | (place if message_ts else {}))
 
     def submit(self, view_id: str, values: Mapping[str, Any]) -> Json:
         """Submits a form with values as Slack writes them (see `filled`)."""
@@ -139,6 +165,11 @@ class Person:
         return self._post("control", wanted)
 
     # --- inside -------------------------------------------------------------------------------
+
+    def _place(self, channel: str, message_ts: str, view_id: str) -> Json:
+        if message_ts:
+            return {"channel": channel or self.channel, "message_ts": message_ts}
+        return {"view_id": view_id}
 
     def _get(self, path: str, **query: str) -> Json:
         given = urllib.parse.urlencode({"user": self.user, **query})
@@ -185,7 +216,7 @@ def filled(view: Mapping[str, Any], answers: Mapping[str, Any]) -> Json:
         KeyError: an answer for a block that the form does not have.
     """
     values: Json = json.loads(json.dumps(view["state"]["values"]))
-    elements = {b["block_id"]: e for b in view["blocks"] for e in elements_of(b)}
+    elements = {b["block_id"]: e for _, b in walk(view["blocks"], "") for e in elements_of(b)}
     for block_id, answer in answers.items():
         element = elements[block_id]
         key, _ = STATE_KEYS[element["type"]]
@@ -195,7 +226,15 @@ def filled(view: Mapping[str, Any], answers: Mapping[str, Any]) -> Json:
 
 
 def _chosen(element: Mapping[str, Any], answer: Any) -> Any:
-    by_value = {option["value"]: option for option in offered(element)}
+    if "external" in element["type"]:
+        by_value = {}
+    else:
+        by_value = {option["value"]: option for option in offered(element)}
+
+    def option(value: str) -> Json:
+        # What an app has suggested, the workspace knows: the value is enough.
+        return by_value[value] if by_value else {"value": value}
+
     if isinstance(answer, list):
-        return [by_value[value] for value in answer]
-    return None if answer is None else by_value[answer]
+        return [option(value) for value in answer]
+    return None if answer is None else option(answer)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from bot.workspace import events
 from bot.workspace.elements import with_ids
 from bot.workspace.installed_app import InstalledApp
 from bot.workspace.people import SLACKBOT, TEAM_ID, Channel, Person
@@ -96,7 +97,7 @@ def audience(workspace: Workspace, channel: Channel) -> frozenset[str]:
 
 
 def post(workspace: Workspace, channel: Channel, message: Message) -> Message:
-    """Gives the message its ts, keeps and tells it."""
+    """Gives the message its ts, keeps it, tells pages and apps."""
     ts = workspace.store.next_ts(channel.id, workspace.timing.now())
     posted = {**message, "ts": ts}
     workspace.store.add(channel.id, posted)
@@ -104,6 +105,7 @@ def post(workspace: Workspace, channel: Channel, message: Message) -> Message:
         workspace.files.note_share(file["id"], channel.id, ts, message.get("thread_ts", ""))
     _tell(workspace, "message", channel, message=posted)
     _tell_root(workspace, channel, posted)
+    events.message_posted(workspace, channel, posted)
     return posted
 
 

@@ -97,11 +97,11 @@ class Number:
         elif self.whole and not isinstance(value, int):
             out.append(Complaint("must provide an integer", at))
         elif self.least is not None and value < self.least:
-            out.append(Complaint(f"must be greater than or equal to {self.least:g}", at))
+            out.append(Complaint(f"must be greater than or equal to {self.least}", at))
         elif self.most is not None and value > self.most:
-            out.append(Complaint(f"must be less than or equal to {self.most:g}", at))
+            out.append(Complaint(f"must be less than or equal to {self.most}", at))
         elif self.above is not None and value <= self.above:
-            out.append(Complaint(f"must be greater than {self.above:g}", at))
+            out.append(Complaint(f"must be greater than {self.above}", at))
 
 
 def _finite(value: int | float) -> bool:

@@ -26,6 +26,7 @@ from bot.workspace.http_delivery import HttpTransport
 from bot.workspace.hub import Hub
 from bot.workspace.installation import Installation
 from bot.workspace.installed_app import InstalledApp
+from bot.workspace.presence import Presence
 from bot.workspace.recorder import Recorder
 from bot.workspace.refusals import PortTaken, StateUnreadable
 from bot.workspace.secrets_file import Tokens
@@ -130,11 +131,13 @@ async def start(
         store = undo.enter_context(closing(Store(state_dir)))
         taken = listener.getsockname()[1]
         hub, faults = Hub(), Faults()
-        recorder = Recorder(timing.now, hub.seen)
+        presence = Presence(hub)
+        recorder = Recorder(timing.now, presence.seen)
         apps = tuple(
             _install(app, _tokens(state_dir, app.app_id if index else ""), timing, recorder, faults)
             for index, app in enumerate(InstalledApp.all_of(manifests))
         )
+        presence.watch(apps)
         workspace = build(f"http://{HOST}:{taken}", apps, timing, store, recorder, hub, faults)
         runner = web.AppRunner(
             _application(workspace, guard.Guard(taken, token)),

@@ -138,11 +138,12 @@ class Sockets:
         envelope_id = str(uuid.uuid4())
         waiting = asyncio.get_running_loop().create_future()
         self._waiting[envelope_id] = waiting
+        clock = self._timing.clock
+        until = clock() + self._timing.ack_deadline_s
         try:
             if not await self._send(_envelope(envelope_id, parcel)):
                 return Delivery(DISPATCH_FAILED, reason=CONNECTION_FAILED)
-            deadline_s = self._timing.ack_deadline_s
-            reply = await self._timing.clock.wait_for(waiting, deadline_s)
+            reply = await clock.wait_for(waiting, until - clock())
         except TimeoutError:
             return Delivery(OPERATION_TIMEOUT, reason=self.timeout_reason)
         finally:

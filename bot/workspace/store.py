@@ -119,7 +119,8 @@ def _prepare(folder: Path, db: sqlite3.Connection) -> None:
     db.execute("PRAGMA journal_mode=WAL")
     db.execute("PRAGMA synchronous=NORMAL")
     db.execute("PRAGMA wal_autocheckpoint=0")
-    steps = [_SCHEMA] if version == 0 else [_STEPS[v] for v in range(version, SCHEMA_VERSION)]
+    later = [_STEPS[v] for v in range(version, SCHEMA_VERSION)] if version else []
+    steps = later if version else [_SCHEMA]
     if steps:
         db.executescript(f"BEGIN;{''.join(steps)}PRAGMA user_version={SCHEMA_VERSION};COMMIT;")
 
@@ -207,6 +208,8 @@ class Store:
         """Whether this person is in the conversation."""
         query = "SELECT 1 FROM members WHERE channel = ? AND person = ?"
         return self._db.execute(query, (channel, person)).fetchone() is not None
+
+    # --- Home views ---------------------------------------------------------------------------
 
     # --- messages -----------------------------------------------------------------------------
 

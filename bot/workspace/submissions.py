@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bot.workspace import payloads
-from bot.workspace.elements import complaints, input_blocks
+from bot.workspace.acts import act_in_view, owner_of
+from bot.workspace.elements import complaints, entered, input_blocks
 from bot.workspace.installation import Installation
-from bot.workspace.interactions import act_of, owner_of
 from bot.workspace.people import Person
 from bot.workspace.refusals import SlackError
 from bot.workspace.validate import check_view
@@ -40,12 +40,14 @@ async def submit(
     The form stays open if anything fails.
     """
     view = workspace.views.top(person.id, view_id)
-    workspace.views.enter(view, values)
+    offers = workspace.offers.of(person.id, view_id)
+    held = entered(view["blocks"], values, view["state"]["values"], offers)
+    workspace.views.enter(view, held)
     missing = complaints(view["blocks"], view["state"]["values"])
     if missing:
         return Submitted(delivered=False, response_action="errors", errors=missing)
     app = owner_of(workspace, view)
-    payload = payloads.view_submission(act_of(workspace, app, person), view)
+    payload = payloads.view_submission(act_in_view(workspace, app, person, view), view)
     delivery = await app.deliver("interactive", payload)
     if delivery.error:
         return _failed(workspace, person, delivery.error, delivered=False)
@@ -120,6 +122,6 @@ def close(workspace: Workspace, person: Person, view_id: str) -> None:
     for gone in reversed(closed):
         if gone["notify_on_close"]:
             app = owner_of(workspace, gone)
-            act = act_of(workspace, app, person)
+            act = act_in_view(workspace, app, person, gone)
             payload = payloads.view_closed(act, gone, is_cleared=is_cleared)
             workspace.in_background(app.deliver("interactive", payload))

@@ -8,9 +8,17 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 
-from bot.workspace import interactions, posting, submissions, ui_control, ui_files, ui_parts
-from bot.workspace.delivery import Delivery
-from bot.workspace.interactions import Click
+from bot.workspace import (
+    clicks,
+    interactions,
+    posting,
+    submissions,
+    ui_control,
+    ui_files,
+    ui_interactions,
+    ui_parts,
+)
+from bot.workspace.clicks import Click
 from bot.workspace.people import TEAM_ID, TEAM_NAME
 from bot.workspace.refusals import UiRefused
 from bot.workspace.store import Message, Span
@@ -39,6 +47,7 @@ def routes(workspace: Workspace) -> list[web.RouteDef]:
         "close": close,
         "control": ui_control.change,
         "verify": verify,
+        **ui_interactions.POSTS,
     }
     return [
         *(web.get(f"/ui/{name}", _answering(workspace, do)) for name, do in gets.items()),
@@ -217,13 +226,7 @@ async def command(workspace: Workspace, request: web.Request) -> Json:
         raise UiRefused(f"{word} is not supported in threads. Sorry!")
     text = ui_parts.text(body, "text", required=False).strip()
     delivery = await interactions.command(workspace, person, channel, word, text)
-    return _told(delivery) | ({"response": delivery.reply} if delivery.reply else {})
-
-
-def _told(delivery: Delivery) -> Json:
-    if delivery.error:
-        return {"delivered": False, "error": delivery.error}
-    return {"delivered": True}
+    return ui_parts.told(delivery) | ({"response": delivery.reply} if delivery.reply else {})
 
 
 async def action(workspace: Workspace, request: web.Request) -> Json:
@@ -239,10 +242,10 @@ async def action(workspace: Workspace, request: web.Request) -> Json:
     )
     if body.get("view_id"):
         view_id = ui_parts.text(body, "view_id")
-        return _told(await interactions.act_on_view(workspace, person, view_id, click))
+        return ui_parts.told(await clicks.act_on_view(workspace, person, view_id, click))
     channel = ui_parts.channel(workspace, person, body)
     ts = ui_parts.text(body, "message_ts")
-    return _told(await interactions.act_on_message(workspace, person, channel, ts, click))
+    return ui_parts.told(await clicks.act_on_message(workspace, person, channel, ts, click))
 
 
 async def submit(workspace: Workspace, request: web.Request) -> Json:

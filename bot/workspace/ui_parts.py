@@ -9,6 +9,8 @@ from typing import Any
 from aiohttp import web
 
 from bot.workspace import posting
+from bot.workspace.delivery import Delivery
+from bot.workspace.installation import Installation
 from bot.workspace.people import Channel, Person
 from bot.workspace.refusals import UiRefused
 from bot.workspace.workspace import Workspace
@@ -72,3 +74,19 @@ def channel(workspace: Workspace, person: Person, given: Mapping[str, Any]) -> C
     if channel is None or not posting.may_see(workspace, person, channel):
         raise UiRefused(f"There is no channel {wanted!r} here.", status=404)
     return channel
+
+
+def app(workspace: Workspace, given: Mapping[str, Any]) -> Installation:
+    """The installed app with this id."""
+    wanted = given.get("app")
+    found = workspace.installation(wanted) if isinstance(wanted, str) else None
+    if found is None:
+        raise UiRefused(f"There is no app {wanted!r} here.", status=404)
+    return found
+
+
+def told(delivery: Delivery) -> Json:
+    """What the page is told of a delivery."""
+    if delivery.error:
+        return {"delivered": False, "error": delivery.error}
+    return {"delivered": True}

@@ -1,4 +1,4 @@
-"""Open modals, a stack for each person, and Home views.
+"""Open modals, a stack for each person.
 
 They live in memory: a restart closes them, as a reload does.
 """
@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bot.workspace.elements import entered, state_values, with_ids
+from bot.workspace.elements import state_values, with_ids
 from bot.workspace.hub import Hub
 from bot.workspace.installed_app import InstalledApp
 from bot.workspace.people import TEAM_ID
@@ -40,13 +40,43 @@ def _new_hash() -> str:
     return f"{secrets.randbelow(10**10)}.{secrets.token_hex(4)}"
 
 
+def new_view(
+    app: InstalledApp,
+    given: Mapping[str, Any],
+    *,
+    before: Mapping[str, Any] | None = None,
+    channel: str = "",
+) -> View:
+    """A checked view as Slack keeps it, with ids, a hash, and what its elements hold.
+
+    `before` are the state values of the view that it takes the place of, `channel` the
+    conversation that it was opened from.
+    """
+    view_id = f"V0{secrets.token_hex(5).upper()}"
+    blocks = with_ids(given["blocks"], random_ids())
+    return {
+        **_DEFAULTS,
+        **given,
+        "blocks": blocks,
+        "id": view_id,
+        "team_id": TEAM_ID,
+        "state": {"values": state_values(blocks, before or {}, current=channel)},
+        "hash": _new_hash(),
+        "root_view_id": view_id,
+        "previous_view_id": None,
+        "app_id": app.app_id,
+        "app_installed_team_id": TEAM_ID,
+        "bot_id": app.bot_id,
+    }
+
+
 class Views:
     """What every person has open. Each change is told to that person's pages."""
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
         self._stacks: dict[str, list[View]] = {}
-        self._homes: dict[tuple[str, str], View] = {}
+        self._opened_from: dict[str, str] = {}
 
     # --- reading --------------------------------------------------------------------------------
 
@@ -73,25 +103,34 @@ class Views:
             raise UiRefused("This form is not open any more.", status=404)
         return stack[-1]
 
+    def opened_from(self, person: str) -> str:
+        """Id of the conversation that the person's modals were opened from; "" if from none."""
+        return self._opened_from.get(person, "")
+
     # --- what an app does -----------------------------------------------------------------------
 
-    def open(self, app: InstalledApp, person: str, given: Mapping[str, Any]) -> View:
-        """Shows a modal in place of what the person had open."""
+    def open(
+        self, app: InstalledApp, person: str, given: Mapping[str, Any], *, channel: str = ""
+    ) -> View:
+        """Shows a modal in place of what the person had open, of whatever app that was.
+
+        `channel` is the conversation that the person looks at ("" for none).
+        """
         self._refuse_double_external_id(app, given, but="")
-        view = self._new(app, given)
-        self._stacks[person] = [view]
+        view = new_view(app, given, channel=channel)
+        self._stacks[person], self._opened_from[person] = [view], channel
         self._tell(person, "open", view)
         return view
 
     def push(self, app: InstalledApp, person: str, given: Mapping[str, Any]) -> View:
-        """Shows a modal above the others."""
+        """Shows a modal above the others, which must be of the same app."""
         stack = self._stacks.get(person, [])
-        if not stack:
+        if not stack or stack[-1]["app_id"] != app.app_id:
             raise SlackError("invalid_trigger_id")
         if len(stack) >= STACK_LIMIT:
             raise SlackError("push_limit_reached")
         self._refuse_double_external_id(app, given, but="")
-        view = self._new(app, given)
+        view = new_view(app, given, channel=self.opened_from(person))
         view |= {"root_view_id": stack[0]["id"], "previous_view_id": stack[-1]["id"]}
         stack.append(view)
         self._tell(person, "push", view)
@@ -114,30 +153,18 @@ class Views:
             )
         self._refuse_double_external_id(app, given, but=old["id"])
         kept = {name: old[name] for name in ("id", "root_view_id", "previous_view_id")}
-        view = self._new(app, given, before=old["state"]["values"]) | kept
+        held, channel = old["state"]["values"], self.opened_from(person)
+        view = new_view(app, given, before=held, channel=channel) | kept
         stack = self._stacks[person]
         stack[stack.index(old)] = view
         self._tell(person, "update", view)
         return view
 
-    def publish(
-        self, app: InstalledApp, person: str, given: Mapping[str, Any], view_hash: str = ""
-    ) -> View:
-        """Puts content on the person's Home tab of the app."""
-        old = self._homes.get((app.app_id, person))
-        if view_hash and (old is None or view_hash != old["hash"]):
-            raise SlackError("hash_conflict")
-        view = self._new(app, given)
-        if old is not None:
-            view["id"] = view["root_view_id"] = old["id"]
-        self._homes[app.app_id, person] = view
-        return view
-
     # --- what a person does ---------------------------------------------------------------------
 
-    def enter(self, view: View, given: Mapping[str, Any]) -> None:
-        """Keeps what the person has put in."""
-        view["state"] = {"values": entered(view["blocks"], given, view["state"]["values"])}
+    def enter(self, view: View, values: Mapping[str, Any]) -> None:
+        """Keeps the state values that the person has left the view with."""
+        view["state"] = {"values": values}
 
     def close(self, person: str, view: View) -> None:
         """Takes one modal away."""
@@ -151,29 +178,6 @@ class Views:
         self._tell(person, "close", view)
 
     # --- inside ---------------------------------------------------------------------------------
-
-    def _new(
-        self,
-        app: InstalledApp,
-        given: Mapping[str, Any],
-        before: Mapping[str, Any] | None = None,
-    ) -> View:
-        view_id = f"V0{secrets.token_hex(5).upper()}"
-        blocks = with_ids(given["blocks"], random_ids())
-        return {
-            **_DEFAULTS,
-            **given,
-            "blocks": blocks,
-            "id": view_id,
-            "team_id": TEAM_ID,
-            "state": {"values": state_values(blocks, before or {})},
-            "hash": _new_hash(),
-            "root_view_id": view_id,
-            "previous_view_id": None,
-            "app_id": app.app_id,
-            "app_installed_team_id": TEAM_ID,
-            "bot_id": app.bot_id,
-        }
 
     def _refuse_double_external_id(
         self, app: InstalledApp, given: Mapping[str, Any], *, but: str

@@ -13,10 +13,12 @@ from bot.workspace.ephemerals import Ephemerals
 from bot.workspace.faults import Faults
 from bot.workspace.files import Files
 from bot.workspace.grants import Grants
+from bot.workspace.homes import Homes
 from bot.workspace.hub import Hub
 from bot.workspace.installation import Installation
 from bot.workspace.installed_app import InstalledApp
 from bot.workspace.limits import Limits
+from bot.workspace.offers import Offers
 from bot.workspace.people import (
     BOT_CHANNEL,
     CHANNELS,
@@ -47,6 +49,8 @@ class Workspace:
     views: Views
     files: Files
     faults: Faults
+    homes: Homes
+    offers: Offers = field(default_factory=Offers)
     ephemerals: Ephemerals = field(default_factory=Ephemerals)
     _background: set[asyncio.Task[Any]] = field(default_factory=set)
 
@@ -131,6 +135,7 @@ def build(
         views=Views(hub),
         files=Files(store, timing, url),
         faults=faults,
+        homes=Homes(hub, store),
     )
     workspace.furnish()
     return workspace

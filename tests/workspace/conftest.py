@@ -37,11 +37,27 @@ MANIFEST: dict[str, Any] = {
         "slash_commands": [
             {"command": "/weather", "description": "How it will be", "usage_hint": "[town]"}
         ],
+        "shortcuts": [
+            {
+                "name": "Ask",
+                "type": "global",
+                "callback_id": "ask",
+                "description": "How will it be",
+            },
+            {
+                "name": "Will it rain?",
+                "type": "message",
+                "callback_id": "rain",
+                "description": "Reads a date",
+            },
+        ],
     },
     "oauth_config": {"scopes": {"bot": SCOPES}},
     "settings": {
         "interactivity": {"is_enabled": True},
-        "event_subscriptions": {"bot_events": ["app_mention", "message.channels", "message.im"]},
+        "event_subscriptions": {
+            "bot_events": ["app_home_opened", "app_mention", "message.channels", "message.im"]
+        },
         "socket_mode_enabled": True,
     },
 }

@@ -7,6 +7,7 @@ see test_limits.py; the others stand in Slack's documentation only.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
 from tests.workspace.builders import (
@@ -45,7 +46,10 @@ from tests.workspace.builders import (
     text_input,
     video,
 )
+from tests.workspace.documented_limits import MESSAGE_ROWS, VIEW_ROWS
 
+# Almost as much as a view may be.
+LARGE = modal(*[section(text=mrkdwn("x" * 3000))] * 81, private_metadata="")
 LISTS = ("conversations_select", "channels_select", "users_select")
 
 # name -> (at the limit, beyond it, the complaint about the latter); blocks of one message.
@@ -531,7 +535,7 @@ MESSAGE_LIMITS: Mapping[str, tuple[list[Json], list[Json], str]] = {
     "datetimepicker: 10 digits": (
         [actions({"type": "datetimepicker", "initial_date_time": 1_760_000_000})],
         [actions({"type": "datetimepicker", "initial_date_time": 176})],
-        "must be greater than or equal to 1e+09 "
+        "must be greater than or equal to 1000000000 "
         "[json-pointer:/blocks/0/elements/0/initial_date_time]",
     ),
     "email_text_input: an address": (
@@ -783,6 +787,7 @@ MESSAGE_LIMITS: Mapping[str, tuple[list[Json], list[Json], str]] = {
         [pie(1, label="x" * 21)],
         "must be less than 21 characters [json-pointer:/blocks/0/chart/segments/0/label]",
     ),
+    **MESSAGE_ROWS,
 }
 
 # name -> (at the limit, beyond it, the complaint about the latter); whole views.
@@ -971,15 +976,21 @@ VIEW_LIMITS: Mapping[str, tuple[Json, Json, str]] = {
         '`block_id` "a" already exists [json-pointer:/view/blocks/1/block_id]',
     ),
     "A3 payload: 250 kB": (
-        modal(*[section(text=mrkdwn("x" * 3000))] * 81),
-        modal(*[section(text=mrkdwn("x" * 3000))] * 82),
+        {**LARGE, "private_metadata": "x" * (250_000 - len(json.dumps(LARGE)))},
+        {**LARGE, "private_metadata": "x" * (250_001 - len(json.dumps(LARGE)))},
         "must be less than 250kb [json-pointer:/view]",
     ),
+    **VIEW_ROWS,
 }
 
 # name -> (at the limit, beyond it, what the complaint's error code is); what a message says.
 PAYLOAD_LIMITS: Mapping[str, tuple[Json, Json, str]] = {
     "A6 text: 40 000": ({"text": "x" * 40_000}, {"text": "x" * 40_001}, "msg_too_long"),
+    "metadata: event_type of 255": (
+        {"text": "x", "metadata": {"event_type": "x" * 255, "event_payload": {}}},
+        {"text": "x", "metadata": {"event_type": "x" * 256, "event_payload": {}}},
+        "invalid_metadata_format",
+    ),
     "A6 metadata: event_type and event_payload": (
         {"text": "x", "metadata": {"event_type": "x", "event_payload": {}}},
         {"text": "x", "metadata": {"event_type": "x"}},

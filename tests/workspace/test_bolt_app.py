@@ -3,79 +3,26 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from queue import Queue
 from typing import Any
 
 import pytest
 from slack_bolt import App
-from slack_bolt.adapter.socket_mode import SocketModeHandler
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
 from bot.workspace.person import PersonRefused, filled
 from tests.harness import RunningWorkspace
 from tests.workspace.conftest import Clock
-
-Connect = Callable[[App], SocketModeHandler]
-WAIT_S = 20
-
-
-def plain(text: str) -> dict[str, Any]:
-    return {"type": "plain_text", "text": text}
-
-
-def modal(title: str = "Forecast", **more: Any) -> dict[str, Any]:
-    town = {
-        "type": "input",
-        "block_id": "town",
-        "label": plain("Town"),
-        "element": {"type": "plain_text_input", "action_id": "value"},
-    }
-    return {
-        "type": "modal",
-        "callback_id": "forecast",
-        "title": plain(title),
-        "submit": plain("Ask"),
-        "blocks": [town],
-        **more,
-    }
-
-
-BUTTON_BLOCKS = [
-    {
-        "type": "actions",
-        "block_id": "row",
-        "elements": [
-            {"type": "button", "action_id": "again", "text": plain("Again"), "value": "7"},
-            {
-                "type": "static_select",
-                "action_id": "unit",
-                "options": [
-                    {"text": plain("Celsius"), "value": "c"},
-                    {"text": plain("Kelvin"), "value": "k"},
-                ],
-            },
-        ],
-    }
-]
-
-
-def error_of(call: Callable[..., Any], **arguments: Any) -> str:
-    with pytest.raises(SlackApiError) as refused:
-        call(**arguments)
-    return str(refused.value.response["error"])
-
-
-def open_form(app: App, connect: Connect, workspace: RunningWorkspace, **more: Any) -> Any:
-    @app.command("/weather")
-    def weather(ack: Any, command: Any, client: WebClient) -> None:
-        ack()
-        client.views_open(trigger_id=command["trigger_id"], view=modal(**more))
-
-    connect(app)
-    workspace.command("/weather")
-    return workspace.wait_for(workspace.person().view)
+from tests.workspace.parts import (
+    BUTTON_BLOCKS,
+    WAIT_S,
+    Connect,
+    error_of,
+    modal,
+    open_form,
+    plain,
+)
 
 
 def test_the_text_of_an_acknowledgement_is_shown_to_the_person_alone(

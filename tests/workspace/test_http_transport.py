@@ -76,6 +76,7 @@ def test_an_interaction_is_a_form_with_one_field_and_an_event_is_json(tmp_path: 
         url = f"{wire.running.url}/api/chat.postMessage"
         async with wire.session.post(url, json=body, headers=token) as response:
             ts = (await response.json())["ts"]
+        assert (await listener.next()).path == "/events", "an app hears of its own messages, too"
         pressed = {"type": "button", "block_id": "row", "action_id": "b"}
         place = {"channel": "C0TUNING", "message_ts": ts}
         assert (await wire.person("action", action=pressed, **place))["delivered"]

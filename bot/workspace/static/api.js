@@ -34,7 +34,9 @@ export async function isToken(token) {
   }
 }
 
-const EVENTS = ['message', 'message_changed', 'message_deleted', 'ephemeral', 'view', 'toast', 'seen', 'home'];
+const EVENTS = [
+  'message', 'message_changed', 'message_deleted', 'ephemeral', 'view', 'toast', 'home', 'seen', 'channels', 'apps',
+];
 
 /**
  * Listens for one person (the first one, if there is no user in `query`). `onOpen` runs at every (re)connection:

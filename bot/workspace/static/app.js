@@ -19,13 +19,15 @@ function Beginning({ channel, commands, empty }) {
   return html`<div class="beginning">
     <h2>${!channel.is_im && html`<${ChannelSign} channel=${channel} /> `}${channel.name}</h2>
     <p>This is the very beginning of ${channel.is_im ? 'this conversation' : html`<b>#${channel.name}</b>`}.</p>
-    ${empty && !channel.is_archived && commands.length > 0 && html`<p>Type <kbd>/</kbd> to see what the apps here can do:</p>
+    ${empty && !channel.is_archived && commands.length > 0 && html`
+      <p>Type <kbd>/</kbd> to see what the apps here can do:</p>
       <ul class="offers">${commands.map(c => html`<li key=${c.command}>
         <code>${c.command}</code><span>${c.description}</span></li>`)}</ul>`}
   </div>`;
 }
 
-const Banner = ({ online }) => !online && html`<div class="offline" role="status">Connection lost. Reconnecting…</div>`;
+const Banner = ({ online }) => !online &&
+  html`<div class="offline" role="status">Connection lost. Reconnecting…</div>`;
 
 /** The composer, or why there is none. */
 const Writing = ({ channel, ...rest }) => (channel.is_archived
@@ -49,8 +51,9 @@ function ChannelView({ state, onMenu, banner }) {
     <header class="topbar">
       <button type="button" class="icon hamburger" aria-label="Channels" aria-controls="sidebar"
         onClick=${onMenu}>☰</button>
-      <h1>${channel.is_im ? '' : html`<${ChannelSign} channel=${channel} />`}${channel.name}</h1>
-      <span class="about">${channel.is_archived && html`<span class="tag">Archived</span> `}${state.people.filter(p => p.is_bot && p.id !== SLACKBOT && channel.bot_is_member).map(p =>
+      <h1>${channel.is_im ? '' : html`<${ChannelSign} channel=${channel} /> `}${channel.name}</h1>
+      <span class="about">${channel.is_archived && html`<span class="tag">Archived</span>`}
+        ${state.people.filter(p => p.is_bot && p.id !== SLACKBOT && channel.bot_is_member).map(p =>
         html`<span class="with">with <b>${p.real_name || p.name}</b></span>`)}</span>
     </header>
     <${AppTabs} app=${state.apps.find(app => app.id === channel.app_id)} channels=${state.channels} current="messages" />

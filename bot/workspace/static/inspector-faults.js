@@ -15,31 +15,35 @@ const delivery = { on: 'delivery' };
 /** What can go wrong; `happens` and `meets` are parts of sentenceOf. */
 const FAULTS = [
   { group: 'Calls', kinds: {
-    ratelimited: { title: 'Too many calls', ...method, seconds: ['Retry-After', 5], happens: s => `answers 429 with Retry-After ${s} s`,
+    ratelimited: { title: 'Too many calls', ...method, seconds: ['Retry-After', 5],
+      happens: s => `answers 429 with Retry-After ${s} s`,
       why: 'The call is not carried out. The app has to wait as long as Retry-After says and call again.' },
     error: { title: 'Failure before the work', ...method, happens: () => 'answers 503, and nothing has been done',
       why: 'Slack is in trouble: the call is lost, and calling again is safe.' },
-    fatal_error: { title: 'Failure in Slack\'s words', ...method, happens: () => 'answers fatal_error, and nothing has been done',
+    fatal_error: { title: 'Failure in Slack\'s words', ...method,
+      happens: () => 'answers fatal_error, and nothing has been done',
       why: 'The answer has status 200 and says ok: false, as Slack writes it when it fails inside.' },
     error_after_commit: { title: 'Failure after the work', ...method, happens: () => 'is carried out, but answers 500',
-      why: 'The message stands in the channel, but the app hears of a failure. An app that calls again posts it twice.' },
+      why: 'The message stands in the channel, but the app reads a failure. An app that calls again posts it twice.' },
     slow: { title: 'Slow answers', ...method, seconds: ['Seconds', 5], happens: s => `answers after ${s} s`,
       why: 'The call is carried out, but its answer takes its time.' },
   } },
   { group: 'Deliveries', kinds: {
-    drop_ack: { title: 'Lost acknowledgement', ...delivery, happens: () => 'is delivered, but the acknowledgement is lost',
+    drop_ack: { title: 'Lost acknowledgement', ...delivery,
+      happens: () => 'is delivered, but the acknowledgement is lost',
       why: 'The app has answered in time, but the person reads operation_timeout, and events are sent again.' },
     late_ack: { title: 'Late acknowledgement', ...delivery, happens: () => 'is acknowledged too late',
       why: 'The app works, but Slack has given up after three seconds.' },
     duplicate: { title: 'Delivered twice', ...delivery, happens: () => 'is delivered twice',
-      why: 'The same payload comes again, as Slack sends it when an acknowledgement was lost. An app should act once.' },
+      why: 'The same payload comes again, as when an acknowledgement was lost. An app should act once.' },
   } },
   { group: 'Sockets', kinds: {
     close_sockets: { title: 'Socket closed under way', ...delivery, happens: () => 'finds its socket closed',
-      why: 'Instead of delivering, the workspace closes the socket. Another socket gets the payload; without one it fails.' },
+      why: 'The workspace closes the socket instead. Another socket gets the payload; without one it fails.' },
   } },
   { group: 'Files', kinds: {
-    slow_file: { title: 'Slow files', seconds: ['Seconds', 10], happens: s => `can be used after ${s} s`, meets: ['file', 'files'],
+    slow_file: { title: 'Slow files', seconds: ['Seconds', 10], meets: ['file', 'files'],
+      happens: s => `can be used after ${s} s`,
       why: 'An uploaded file is not ready at once: a message that shows it before that is refused.' },
   } },
 ];
@@ -92,7 +96,8 @@ function FaultForm({ kind, apps, nameOf, change }) {
       <p>${about.why}</p>
       <div class="pairs">
         ${about.on === 'method' && html`<label for=${id('on')}>Method</label>
-          <input class="text" id=${id('on')} name="on" list="methods" placeholder="every method" autocomplete="off" spellcheck=${false} />`}
+          <input class="text" id=${id('on')} name="on" list="methods" placeholder="every method"
+            autocomplete="off" spellcheck=${false} />`}
         ${about.on === 'delivery' && html`<label for=${id('on')}>What</label>
           <select class="select" id=${id('on')} name="on">${Object.entries(DELIVERIES).map(([value, { title }]) =>
             html`<option value=${value}>${title}</option>`)}</select>`}
@@ -101,9 +106,11 @@ function FaultForm({ kind, apps, nameOf, change }) {
           <input class="text" id=${id('seconds')} name="seconds" type="number" min="0" max="3600" step="any" required
             defaultValue=${about.seconds[1]} />`}
         <label for=${id('times')}>Times</label>
-        <input class="text" id=${id('times')} name="times" type="number" min="1" max="1000" required defaultValue="1" disabled=${always} />
+        <input class="text" id=${id('times')} name="times" type="number" min="1" max="1000" required
+          defaultValue="1" disabled=${always} />
       </div>
-      <label class="choice"><input type="checkbox" checked=${always} onChange=${event => setAlways(event.target.checked)} />
+      <label class="choice"><input type="checkbox" checked=${always}
+        onChange=${event => setAlways(event.target.checked)} />
         <span>Until it is cleared</span></label>
       <button type="submit" class="btn primary">Start</button>
     </form>
@@ -114,7 +121,8 @@ function Active({ faults, nameOf, change }) {
   if (!faults.length) return html`<p class="nothing">No fault is on: the workspace works as it should.</p>`;
   return html`<ul class="active">${faults.map((fault, i) => html`<li key=${i}>${sentenceOf(fault, nameOf)}.
       <b>${fault.times === null ? 'Until cleared' : `${counted(fault.times, 'time')} left`}</b></li>`)}</ul>
-    <button type="button" class="btn" onClick=${() => change({ clear_faults: true }, 'All faults are cleared.')}>Clear all</button>`;
+    <button type="button" class="btn"
+      onClick=${() => change({ clear_faults: true }, 'All faults are cleared.')}>Clear all</button>`;
 }
 
 const AHEAD = [[10, '10 s'], [60, '1 min'], [1800, '30 min'], [18000, '5 h']];
@@ -126,7 +134,8 @@ const REASONS = {
 };
 
 function Clock({ clock, change }) {
-  const move = seconds => change({ advance_s: seconds }, answer => `The workspace's clock is now ${span(answer.clock.ahead_s)} ahead.`);
+  const told = answer => `The workspace's clock is now ${span(answer.clock.ahead_s)} ahead.`;
+  const move = seconds => change({ advance_s: seconds }, told);
   return html`<section class="panel" aria-labelledby="clock-title">
     <h2 id="clock-title">Clock</h2>
     <p>${clock?.ahead_s ? `The workspace's clock is ${span(clock.ahead_s)} ahead.` : 'The workspace\'s clock is right.'}
@@ -178,8 +187,8 @@ export function Faults({ known, methods, nameOf, learn }) {
     <section class="panel" aria-labelledby="new-fault-title">
       <h2 id="new-fault-title">Let something go wrong</h2>
       <datalist id="methods">${methods.map(name => html`<option value=${name} />`)}</datalist>
-      ${FAULTS.map(({ group, kinds }) => html`<h3>${group}</h3>${Object.keys(kinds).map(kind => html`<${FaultForm} key=${kind}
-        kind=${kind} apps=${apps} nameOf=${nameOf} change=${change} />`)}`)}
+      ${FAULTS.map(({ group, kinds }) => html`<h3>${group}</h3>${Object.keys(kinds).map(kind => html`
+        <${FaultForm} key=${kind} kind=${kind} apps=${apps} nameOf=${nameOf} change=${change} />`)}`)}
     </section>
     <section class="panel" aria-labelledby="limited-title">
       <h2 id="limited-title">Rate limits</h2>

@@ -35,8 +35,8 @@ function paced(read) {
 
 /**
  * {known, skipped, missed, paused, setPaused, clear, learn}: `known` is the last answer of GET /ui/inspector with all
- * entries so far, `skipped` how many came too fast to be read, `missed` how many came during a pause; `learn` takes over
- * what a POST /ui/control has answered.
+ * entries so far, `skipped` how many came too fast to be read, `missed` how many came during a pause; `learn` takes
+ * over what a POST /ui/control has answered.
  */
 export function useFeed(store, seen, online) {
   const [known, setKnown] = useState(NOTHING);

@@ -20,10 +20,12 @@ const Marks = ({ words }) => words && html`<span class="mark-words">${words.join
 
 function Scalar({ value }) {
   const [whole, setWhole] = useState(false);
-  if (typeof value !== 'string') return html`<span class=${`v-${value === null ? 'null' : typeof value}`}>${String(value)}</span>`;
+  const type = value === null ? 'null' : typeof value;
+  if (type !== 'string') return html`<span class=${`v-${type}`}>${String(value)}</span>`;
   const cut = !whole && value.length > LONG;
   return html`<span class="v-string">${JSON.stringify(cut ? value.slice(0, LONG) : value)}</span>${cut && html`
-    <button type="button" class="more" onClick=${() => setWhole(true)}>… ${counted(value.length - LONG, 'more character')}</button>`}`;
+    <button type="button" class="more" onClick=${() => setWhole(true)}>
+      … ${counted(value.length - LONG, 'more character')}</button>`}`;
 }
 
 /** Whether something below this place is marked. */
@@ -38,10 +40,11 @@ function Branch({ name, value, path, depth, marks }) {
   const isList = Array.isArray(value);
   const size = isList ? `[ ${counted(entries.length, 'item')} ]` : `{ ${counted(entries.length, 'key')} }`;
   const hint = !isList && typeof value.type === 'string' ? html` <span class="v-type">${value.type}</span>` : '';
-  return html`<details open=${open} onToggle=${event => event.target === event.currentTarget && setOpen(event.target.open)}>
+  const onToggle = ({ target, currentTarget }) => target === currentTarget && setOpen(target.open);
+  return html`<details open=${open} onToggle=${onToggle}>
     <summary>${name}<span class="size">${size}${hint}</span><${Marks} words=${marks.get(path)} /></summary>
-    ${open && html`<ul>${shown.map(([key, item]) => html`<${Node} key=${key} label=${key} isIndex=${isList} value=${item}
-      path=${under(path, key)} depth=${depth + 1} marks=${marks} />`)}
+    ${open && html`<ul>${shown.map(([key, item]) => html`<${Node} key=${key} label=${key} isIndex=${isList}
+      value=${item} path=${under(path, key)} depth=${depth + 1} marks=${marks} />`)}
       ${shown.length < entries.length && html`<li><button type="button" class="more" onClick=${() => setAll(true)}>
         … ${entries.length - shown.length} more</button></li>`}</ul>`}
   </details>`;
@@ -67,6 +70,6 @@ export function Json({ title, value, marks = NONE }) {
     ${own && html`<p class="mark-words">${own.join(' · ')}</p>`}
     ${isTree ? html`<ul class="tree">${Object.entries(value).map(([key, item]) => html`<${Node} key=${key} label=${key}
       isIndex=${Array.isArray(value)} value=${item} path=${under('', key)} depth=${1} marks=${marks} />`)}</ul>`
-      : html`<p class="nothing">${value === null || value === undefined ? 'nothing' : html`<${Scalar} value=${value} />`}</p>`}
+      : html`<p class="nothing">${value === null ? 'nothing' : html`<${Scalar} value=${value} />`}</p>`}
   </section>`;
 }

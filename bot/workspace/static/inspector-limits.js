@@ -11,7 +11,8 @@ function Limit({ limit, place, app }) {
   return html`<li class=${`limit ${level}`}>
     <span class="what"><code>${method}</code>${where && html`<span>${where}</span>`}</span>
     <span class="used">${words}${wait > 0 && html`<b> wait ${span(Math.max(1, wait))}</b>`}</span>
-    <span class="bar" aria-hidden="true"><span style=${{ width: `${Math.min(100, (100 * used) / most)}%` }}></span></span>
+    <span class="bar" aria-hidden="true"><span
+      style=${{ width: `${Math.min(100, (100 * used) / most)}%` }}></span></span>
   </li>`;
 }
 
@@ -39,12 +40,14 @@ export function Limits({ known, nameOf }) {
   const { directory } = useStoreState(useStore());
   const { apps, limits, unknown_methods: unknown, has_rate_limits: limited } = known;
   const placeOf = key => (key && directory.channel(key)?.name ? `#${directory.channel(key).name}` : key);
-  return html`<section class="panel" aria-labelledby="apps-title"><h2 id="apps-title">Connections</h2><${Apps} apps=${apps} /></section>
+  return html`<section class="panel" aria-labelledby="apps-title"><h2 id="apps-title">Connections</h2>
+      <${Apps} apps=${apps} /></section>
     <section class="panel" aria-labelledby="limits-title"><h2 id="limits-title">Rate limits</h2>
       ${!limited && html`<p class="nothing">They are switched off: no call is refused.</p>`}
       ${limited && !limits.length && html`<p class="nothing">No call in the last minute.</p>`}
-      <ul class="limits">${limits.map(limit => html`<${Limit} key=${`${limit.app} ${limit.method} ${limit.key}`} limit=${limit}
-        place=${placeOf(limit.key)} app=${apps.length > 1 ? nameOf(limit.app) : ''} />`)}</ul></section>
+      <ul class="limits">${limits.map(limit => html`<${Limit} limit=${limit}
+        key=${`${limit.app} ${limit.method} ${limit.key}`} place=${placeOf(limit.key)}
+        app=${apps.length > 1 ? nameOf(limit.app) : ''} />`)}</ul></section>
     <section class="panel" aria-labelledby="unknown-title"><h2 id="unknown-title">Unknown methods</h2>
       <${Unknown} methods=${unknown} /></section>`;
 }

@@ -59,7 +59,8 @@ const pad = (n, digits = 2) => String(n).padStart(digits, '0');
 /** "09:58:03.042" in the reader's own time zone. */
 export function clockOf(at) {
   const date = new Date(at * 1000);
-  return `${pad(date.getHours())}:${pad(date.getMinutes())}:${pad(date.getSeconds())}.${pad(date.getMilliseconds(), 3)}`;
+  const [hours, minutes, seconds] = [date.getHours(), date.getMinutes(), date.getSeconds()].map(n => pad(n));
+  return `${hours}:${minutes}:${seconds}.${pad(date.getMilliseconds(), 3)}`;
 }
 
 export function duration(ms) {
@@ -82,7 +83,7 @@ export function span(seconds) {
 
 export const counted = (n, one, many = `${one}s`) => `${n.toLocaleString()} ${n === 1 ? one : many}`;
 
-/** Complaints as {words, pointer}: Slack puts "[json-pointer:/blocks/0]" behind the sentence; pointer is null without. */
+/** Complaints as {words, pointer}: Slack writes "words [json-pointer:/blocks/0]"; pointer is null without it. */
 export function complaintsOf(entry) {
   return entry.complaints.map(text => {
     const found = text.match(/^(?:\[ERROR\] )?(.*?) \[json-pointer:([^\]]*)\]$/s);

@@ -28,7 +28,8 @@ function useMedia(query) {
 function Complaints({ complaints }) {
   return html`<section class="complaints" aria-label="What the validator says">
     <h2>${counted(complaints.length, 'complaint')} of the validator</h2>
-    <ul>${complaints.map(({ words, pointer }) => html`<li>${words}${pointer !== null && html` <code>${pointer || '/'}</code>`}</li>`)}</ul>
+    <ul>${complaints.map(({ words, pointer }) => html`<li>${words}${' '}${pointer !== null && html`
+      <code>${pointer || '/'}</code>`}</li>`)}</ul>
   </section>`;
 }
 
@@ -37,7 +38,8 @@ function Details({ entry }) {
   const request = unpacked(entry.request);
   const kind = KINDS[entry.kind]?.one ?? entry.kind;
   return html`<div class="details">
-    <p class="about">${kind} ${entry.n}, ${full(new Date(entry.at * 1000))}${entry.status ? `, status ${entry.status}` : ''}</p>
+    <p class="about">${kind} ${entry.n}, ${full(new Date(entry.at * 1000))}${entry.status
+      ? `, status ${entry.status}` : ''}</p>
     ${complaints.length > 0 && html`<${Complaints} complaints=${complaints} />`}
     <${Json} title="Request" value=${request} marks=${marksOf(request, complaints)} />
     <${Json} title="Answer" value=${unpacked(entry.answer)} />
@@ -54,6 +56,7 @@ const Row = memo(({ entry, app, index, top, isOpen, isStop, onToggle, onSize }) 
   }, [isOpen]);
   const { words, level } = outcomeOf(entry);
   const kind = KINDS[entry.kind] ?? { one: entry.kind, sign: '·' };
+  const complaints = entry.complaints.length;
   const toggle = () => onToggle(entry.n);
   return html`<div role="rowgroup" ref=${ref} class=${`entry${isOpen ? ' open' : ''}`} style=${{ top: `${top}px` }}>
     <div role="row" class="line" aria-rowindex=${index + 2} onClick=${toggle}>
@@ -64,8 +67,8 @@ const Row = memo(({ entry, app, index, top, isOpen, isStop, onToggle, onSize }) 
           onClick=${event => { event.stopPropagation(); toggle(); }}>
           <span class="sr">${kind.one}: </span>${entry.name}</button></span>
       <span role="cell" class=${`outcome ${level}`}><i aria-hidden="true"></i><span>${words}</span>
-        ${entry.complaints.length > 0 && html`<span class="count" title=${counted(entry.complaints.length, 'complaint')}>
-          ${entry.complaints.length}<span class="sr"> ${entry.complaints.length === 1 ? 'complaint' : 'complaints'}</span></span>`}</span>
+        ${complaints > 0 && html`<span class="count" title=${counted(complaints, 'complaint')}>
+          ${complaints}<span class="sr"> ${complaints === 1 ? 'complaint' : 'complaints'}</span></span>`}</span>
       <span role="cell" class="ms">${duration(entry.ms)}</span>
     </div>
     ${isOpen && html`<div role="row"><div role="cell" aria-colspan="5"><${Details} entry=${entry} /></div></div>`}

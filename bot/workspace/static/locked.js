@@ -28,7 +28,8 @@ export function Locked() {
   }
   return html`<main class="waiting locked">
     <h1>Open the address that the terminal printed</h1>
-    <p>The workspace shows itself only to whoever started it. Every start makes a new token, which stands in that address.</p>
+    <p>The workspace shows itself only to whoever started it. Every start makes a new token, which stands in that
+      address.</p>
     <form onSubmit=${open} noValidate>
       <label for="token">Or paste the address or its token here</label>
       <div class="row"><input class="text" id="token" ref=${field} autocomplete="off" spellcheck=${false}

@@ -1,6 +1,5 @@
 // Addresses: "/#C0TUNING", "/#C0TUNING/1700000000.000100" (with its thread), "/#inspector", "/#home/A0APP"
-// ("/#home/A0APP/messages" for its other tab) and Slack's
-// permalinks.
+// ("/#home/A0APP/messages" for its other tab) and Slack's permalinks.
 const NOWHERE = { view: 'channel', app: null, tab: null, channel: null, thread: null, target: null };
 
 /**

@@ -7,7 +7,8 @@ import { authorOf } from './messages.js';
 import { INSPECTOR, homeOf } from './route.js';
 
 const Lock = () => html`<svg class="lock" viewBox="0 0 16 16" role="img" aria-label="Private"><path
-  d="M5 7V5a3 3 0 0 1 6 0v2h.5A1.5 1.5 0 0 1 13 8.5v4a1.5 1.5 0 0 1-1.5 1.5h-7A1.5 1.5 0 0 1 3 12.5v-4A1.5 1.5 0 0 1 4.5 7zm1.5 0h3V5a1.5 1.5 0 0 0-3 0z" /></svg>`;
+  d="M5 7V5a3 3 0 0 1 6 0v2a2 2 0 0 1 2 2v3a2 2 0 0 1-2 2H5a2 2 0 0 1-2-2V9a2 2 0 0 1 2-2zm1.5 0h3V5a1.5 1.5 0 0 0-3 0z"
+  /></svg>`;
 
 /** "#", or a lock for a private channel. */
 export const ChannelSign = ({ channel }) => (channel.is_private ? html`<span class="sign"><${Lock} /></span>`
@@ -46,12 +47,14 @@ function Person({ state }) {
   const items = humans.map(p => ({
     key: p.id,
     checked: p.id === me.id ? 'true' : 'false',
-    label: html`<${Avatar} small author=${authorOf({ user: p.id }, directory)} /><span>${p.real_name || p.name}</span><${Role} person=${p} />`,
+    label: html`<${Avatar} small author=${authorOf({ user: p.id }, directory)} />
+      <span>${p.real_name || p.name}</span><${Role} person=${p} />`,
     onPick: () => p.id !== me.id && store.become(p.id),
   }));
   return html`<${Menu} menuLabel="Be somebody else" buttonClass="person" items=${items}>
     <${Avatar} small author=${authorOf({ user: me.id }, directory)} />
-    <span class="who"><small>You are </small><b>${me.real_name || me.name}</b><${Role} person=${directory.person(me.id)} /></span>
+    <span class="who"><small>You are </small><b>${me.real_name || me.name}</b>
+      <${Role} person=${directory.person(me.id)} /></span>
     <span aria-hidden="true">⌃</span>
   <//>`;
 }
@@ -64,12 +67,13 @@ export function Sidebar({ state, open, onPick }) {
     <div class="channels">
       <${Group} title="Channels" channels=${channels} state=${state} onPick=${onPick} />
       <${Group} title="Direct messages" channels=${direct} state=${state} onPick=${onPick} />
-      ${state.apps.length > 0 && html`<section><h2>Apps</h2><ul>${state.apps.map(app => html`<${App} key=${app.id} app=${app}
-        current=${state.app === app.id} onPick=${onPick} />`)}</ul></section>`}
+      ${state.apps.length > 0 && html`<section><h2>Apps</h2><ul>${state.apps.map(app => html`
+        <${App} key=${app.id} app=${app} current=${state.app === app.id} onPick=${onPick} />`)}</ul></section>`}
     </div>
     <a class=${`tool${state.view === 'inspector' ? ' on' : ''}`} href=${INSPECTOR}
       aria-current=${state.view === 'inspector' ? 'page' : undefined} onClick=${onPick}>
-      <svg viewBox="0 0 16 16" aria-hidden="true"><path d="M1.5 8.700h3l1.800-5 3 9 1.900-5.5.6 1.5h2.700" /></svg>Inspector</a>
+      <svg viewBox="0 0 16 16" aria-hidden="true"><path d="M1.5 8.7h3l1.8-5 3 9 1.9-5.5.6 1.5h2.7" /></svg>
+      Inspector</a>
     <${Person} state=${state} />
   </nav>`;
 }

@@ -158,6 +158,11 @@ export function createStore() {
     if (data.channel === state.channel && !document.hidden) markRead();
     else noteUnread(data.channel, data.message);
   }
+  /** Some came or went: [{id, is_connected}]. */
+  function onApps({ apps }) {
+    const news = new Map(apps.map(app => [app.id, app]));
+    set({ apps: state.apps.map(app => ({ ...app, ...news.get(app.id) })) });
+  }
   function onView({ views }) {
     viewEvents += 1;
     set({ views });
@@ -172,6 +177,8 @@ export function createStore() {
   function onEvent(name, data) {
     if (state.phase !== 'ready') return;
     if (name === 'seen') set({ seen: data });
+    else if (name === 'channels') attempt(sync);
+    else if (name === 'apps') onApps(data);
     else if (name === 'view') onView(data);
     else if (name === 'home') set({ homes: { ...state.homes, [data.app]: { view: data.view } } });
     else if (name === 'toast') toast(data.text, data.level);
