@@ -55,6 +55,12 @@ def slack(workspace: RunningWorkspace) -> WebClient:
 
 
 @pytest.fixture
+def no_rate_limits(workspace: RunningWorkspace) -> None:
+    """For a test that posts more at once than Slack takes."""
+    workspace.control(has_rate_limits=False)
+
+
+@pytest.fixture
 def app(workspace: RunningWorkspace, slack: WebClient) -> Iterator[SampleApp]:
     running = SampleApp(slack, workspace.app_token)
     yield running

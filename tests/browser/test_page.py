@@ -44,6 +44,7 @@ def test_messages_of_one_hand_are_grouped_under_one_name(
     expect(browser_page.locator("article .app")).to_have_text("APP")
 
 
+@pytest.mark.usefixtures("no_rate_limits")
 def test_an_edited_message_changes_in_place_and_nothing_scrolls(
     browser_page: Page, slack: WebClient
 ) -> None:
@@ -59,6 +60,7 @@ def test_an_edited_message_changes_in_place_and_nothing_scrolls(
     assert log.evaluate("box => box.scrollTop") == 0
 
 
+@pytest.mark.usefixtures("no_rate_limits")
 def test_the_list_follows_its_end_only_while_somebody_is_there(
     browser_page: Page, slack: WebClient
 ) -> None:
@@ -72,6 +74,7 @@ def test_the_list_follows_its_end_only_while_somebody_is_there(
     expect(article(browser_page, "news")).to_be_in_viewport()
 
 
+@pytest.mark.usefixtures("no_rate_limits")
 def test_older_messages_are_read_when_scrolled_to(open_page: OpenPage, slack: WebClient) -> None:
     for number in range(130):
         post(slack, text=f"line {number}.")
