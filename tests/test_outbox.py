@@ -119,6 +119,19 @@ def test_while_slack_limits_us_it_is_left_alone(
     assert outbox.update(thread, message("c"), urgent=True)
 
 
+def test_a_reply_that_was_limited_does_not_read_its_thread_again(
+    workspace: RunningWorkspace, outbox: Outbox, clock: Clock
+) -> None:
+    thread = root(outbox, "patience")
+    assert outbox.post_reply(thread, message("first"), key="k1")
+    workspace.fault("ratelimited", on="chat.postMessage", seconds=30)
+    assert not any(outbox.post_reply(thread, message("news"), key="k2") for _ in range(60))
+    clock.now += 31
+    assert outbox.post_reply(thread, message("news"), key="k2")
+    assert texts(workspace, thread) == ["first", "news"]
+    assert len(workspace.recorded(name="conversations.replies")) == 1
+
+
 def test_a_card_waits_its_turn_unless_there_is_news(
     workspace: RunningWorkspace, outbox: Outbox, clock: Clock
 ) -> None:
