@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Error, Page, sync_playwright
@@ -57,6 +58,12 @@ def slack(workspace: RunningWorkspace) -> WebClient:
 
 
 @pytest.fixture
+def no_rate_limits(workspace: RunningWorkspace) -> None:
+    """For a test that posts more at once than Slack takes."""
+    workspace.control(has_rate_limits=False)
+
+
+@pytest.fixture
 def app(workspace: RunningWorkspace, slack: WebClient) -> Iterator[SampleApp]:
     running = SampleApp(slack, workspace.app_token)
     yield running
@@ -84,7 +91,7 @@ def open_page(
         complaints.append(str(error))
 
     def open_one(
-        path: str = "/", *, url: str = workspace.url, ready: str = "#composer", **options: Any
+        path: str = "/", *, url: str = workspace.page_url, ready: str = "#composer", **options: Any
     ) -> Page:
         context = browser.new_context(**{"viewport": LAPTOP, **options})
         context.grant_permissions(["clipboard-read", "clipboard-write"])
@@ -93,7 +100,7 @@ def open_page(
         page = context.new_page()
         page.on("console", note)
         page.on("pageerror", broken)
-        page.goto(url.rstrip("/") + path)
+        page.goto(_address(url, path))
         page.wait_for_selector(ready)
         return page
 
@@ -101,6 +108,13 @@ def open_page(
     for context in contexts:
         context.close()
     assert complaints == []
+
+
+def _address(page_url: str, path: str) -> str:
+    """Another place of the workspace whose page has this address, with its token."""
+    known, wanted = urlsplit(page_url), urlsplit(path)
+    query = "&".join(part for part in (wanted.query, known.query) if part)
+    return urlunsplit(known._replace(path=wanted.path, query=query, fragment=wanted.fragment))
 
 
 @pytest.fixture

@@ -364,7 +364,10 @@ def test_apps_load_with_files_read_what_they_may_see(
     assert headers["Content-Type"] == "image/png"
     assert headers["Content-Disposition"] == "inline; filename*=UTF-8''a%20b.png"
     assert headers["X-Content-Type-Options"] == "nosniff"
-    assert load(file["url_private_download"])[2]["Content-Disposition"].startswith("attachment")
+    assert load(file["url_private_download"], workspace.token)[2]["Content-Disposition"].startswith(
+        "attachment"
+    )
+    assert load(url)[0] == 401
     assert load(url, "xoxb-wrong")[0] == 401
     assert load(url, workspace.app_token)[0] == 401
     assert load(url, workspace.apps[1]["bot_token"])[0] == 403, "it has no files:read"
@@ -379,7 +382,7 @@ def test_what_a_browser_would_run_is_only_ever_downloaded(
 ) -> None:
     content = "<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>"
     file = client.files_upload_v2(filename=name, content=content)["file"]
-    _, _, headers = load(file["url_private"])
+    _, _, headers = load(file["url_private"], workspace.token)
     assert headers["Content-Type"] == "application/octet-stream"
     assert headers["Content-Disposition"].startswith("attachment")
     assert headers["X-Content-Type-Options"] == "nosniff"
@@ -420,7 +423,9 @@ def upload_as_person(
 
 def ask_page(workspace: RunningWorkspace, path: str, body: dict[str, Any]) -> Any:
     request = urllib.request.Request(
-        f"{workspace.url}/ui/{path}", json.dumps(body).encode(), HEADERS
+        f"{workspace.url}/ui/{path}",
+        json.dumps(body).encode(),
+        {**HEADERS, **workspace.headers},
     )
     try:
         with urllib.request.urlopen(request) as response:
@@ -432,7 +437,9 @@ def ask_page(workspace: RunningWorkspace, path: str, body: dict[str, Any]) -> An
 
 def files_of(workspace: RunningWorkspace, *ids: str, user: str = "U0ADA") -> list[str]:
     query = urllib.parse.urlencode({"user": user, "ids": ",".join(ids)})
-    with urllib.request.urlopen(f"{workspace.url}/ui/files?{query}") as response:
+    url = f"{workspace.url}/ui/files?{query}"
+    request = urllib.request.Request(url, headers=workspace.headers)
+    with urllib.request.urlopen(request) as response:
         return [file["id"] for file in json.load(response)["files"]]
 
 
