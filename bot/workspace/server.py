@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from bot.workspace import due, file_routes, guard, recording, secrets_file, ui, web_api
+from bot.workspace import due, file_routes, guard, recording, secrets_file, ui, web_api, webhooks
 from bot.workspace.delivery import Transport
 from bot.workspace.dispatch import Dispatch
 from bot.workspace.faults import Faults
@@ -85,13 +85,15 @@ class Running:
         """The JSON object that tells programs how to reach it: the first app's tokens, and every
         app's below "apps".
         """
-        apps = [
-            {"app_id": known.app.app_id, "name": known.app.name, **asdict(known.tokens)}
-            for known in self._workspace.apps
-        ]
+        apps = [self._announced(known) for known in self._workspace.apps]
         api_url = f"{self.url}/api/"
         page = {"url": self.url, "page_url": self.page_url, "token": self.token}
         return {**page, "api_url": api_url, **asdict(self.tokens), "apps": apps}
+
+    def _announced(self, known: Installation) -> dict[str, str]:
+        named = {"app_id": known.app.app_id, "name": known.app.name, **asdict(known.tokens)}
+        webhook = webhooks.url_of(self._workspace, known)
+        return named | ({"incoming_webhook": webhook} if webhook else {})
 
     def recorded(self, *, kind: str = "", name: str = "") -> list[dict[str, Any]]:
         """What went between the apps and the workspace, of this kind and name ("" any)."""
@@ -205,7 +207,8 @@ def _install(
 ) -> Installation:
     transport: Transport = Sockets(app.app_id, timing, recorder)
     if app.request_urls is not None:
-        transport = HttpTransport(app.request_urls, tokens.signing_secret, timing)
+        secret = tokens.signing_secret
+        transport = HttpTransport(app.app_id, app.request_urls, secret, timing, recorder)
     return Installation(app, tokens, Dispatch(app.app_id, transport, timing, recorder, faults))
 
 
@@ -240,6 +243,7 @@ def _application(workspace: Workspace, keeper: guard.Guard) -> web.Application:
             web.get("/link", functools.partial(_link, workspace)),
             web.route("*", "/api/{method}", functools.partial(web_api.call, workspace)),
             web.post("/response/{key}", functools.partial(recording.respond, workspace)),
+            web.post(webhooks.PATH, functools.partial(webhooks.post, workspace)),
             *file_routes.routes(workspace, keeper.is_person),
             *ui.routes(workspace),
         ]

@@ -67,6 +67,18 @@ class Wire:
         """An event for every app that listens."""
         return await self.person("message", channel="C0TUNING", text=text)
 
+    async def press(self) -> Json:
+        """Presses a button that the app has just posted."""
+        button = {"type": "button", "action_id": "b", "text": {"type": "plain_text", "text": "B"}}
+        blocks = [{"type": "actions", "block_id": "row", "elements": [button]}]
+        token = {"Authorization": f"Bearer {self.running.tokens.bot_token}"}
+        body = {"channel": "C0TUNING", "text": "x", "blocks": blocks}
+        url = f"{self.running.url}/api/chat.postMessage"
+        async with self.session.post(url, json=body, headers=token) as response:
+            ts = (await response.json())["ts"]
+        pressed = {"type": "button", "block_id": "row", "action_id": "b"}
+        return await self.person("action", action=pressed, channel="C0TUNING", message_ts=ts)
+
     async def state_of_app(self) -> Json:
         app: Json = (await self.seen("state"))["apps"][0]
         return app
