@@ -48,6 +48,7 @@ MANIFEST: dict[str, Any] = {
     "oauth_config": {
         "scopes": {
             "bot": [
+                "app_mentions:read",
                 "chat:write",
                 "commands",
                 "channels:read",

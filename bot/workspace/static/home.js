@@ -33,6 +33,9 @@ const Note = ({ title, children }) => html`<div class="beginning"><h2>${title}</
 
 function Body({ app, home, tab, directory }) {
   if (home?.error) return html`<${Note} title="Nothing to show">${home.error}<//>`;
+  if (home && !app.has_home && !app.has_messages_tab) {
+    return html`<${Note} title="Nothing to show">${app.name} has neither a Home nor messages.<//>`;
+  }
   if (!home || tab === 'messages') {
     return html`<div class="beginning"><span class="spinner" role="img" aria-label="Loading"></span></div>`;
   }

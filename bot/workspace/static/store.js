@@ -116,11 +116,17 @@ export function createStore() {
     const seen = localStorage.getItem(readKey(state.me.id, id));
     const newSince = id === state.channel ? state.newSince : state.unread[id] ? seen : null;
     const app = state.directory.channel(id)?.app_id;
-    if (app && id !== state.channel && state.tab !== 'messages') ask('/ui/home', { app, tab: 'messages' });
+    if (app && id !== state.channel && state.tab !== 'messages') visit(app, 'messages');
     set({ view: 'channel', app: null, tab: null, channel: id, thread, replies: null, target, newSince });
     if (!id) return; // a guest whom nobody has invited yet
     await Promise.all([loadChannel(id), thread && loadThread(id, thread)]);
     if (target && !thread) await seek(target);
+  }
+  /** Tells an app that the person has opened a tab of it; of a tab that it does not have nobody is told. */
+  async function visit(id, tab) {
+    const { has_home, has_messages_tab } = state.apps.find(app => app.id === id);
+    const shown = has_home ? tab : 'messages';
+    return shown === 'home' || has_messages_tab ? ask('/ui/home', { app: id, tab: shown }) : {};
   }
   /**
    * Tells the app that the person is there. What it has published is in the answer, or comes as an event; the messages
@@ -130,7 +136,8 @@ export function createStore() {
     set({ ...place, tab, replies: null });
     const { app } = place;
     const before = state.homes[app];
-    const { view = null, channel, error } = await ask('/ui/home', { app, tab });
+    const known = state.channels.find(one => one.app_id === app)?.id;
+    const { view = null, channel = known, error } = await visit(app, tab);
     if (state.homes[app] === before) set({ homes: { ...state.homes, [app]: { view, error } } });
     if (channel && !state.directory.channel(channel)) await attempt(readState);
     if (channel && tab === 'messages' && state.app === app && state.tab === tab) {
