@@ -242,8 +242,7 @@ def test_every_attempt_is_recorded_with_its_status(tmp_path: Path) -> None:
     async def play(wire: Wire, listener: Listener) -> None:
         listener.answer = always(status=418)
         await wire.command()
-        async with wire.session.get(f"{wire.running.url}/ui/inspector") as response:
-            inspector = await response.json()
+        inspector = await wire.seen("inspector")
         question, entry = (entry for entry in inspector["entries"] if entry["kind"] == "http")
         assert (question["name"], question["ok"], question["status"]) == (
             "url_verification", True, 200,
