@@ -46,10 +46,17 @@ CONFORMANCE: Json = {
         "scopes": {
             "bot": [
                 *SCOPES,
+                "bookmarks:read",
+                "bookmarks:write",
                 "channels:manage",
+                "emoji:read",
                 "files:read",
                 "files:write",
+                "pins:read",
+                "pins:write",
                 "reactions:read",
+                "users.profile:read",
+                "users:read.email",
             ]
         }
     },
@@ -481,6 +488,54 @@ def test_people_are_listed(at: Bench) -> None:
     assert people["U0GUEST"]["is_restricted"]
 
 
+def test_a_person_is_found_by_mail_and_by_channel(at: Bench) -> None:
+    mail = at.bot.call("users_info", user="U0ADA")["user"]["profile"]["email"]
+    assert at.bot.call("users_lookupByEmail", email=mail)["user"]["id"] == "U0ADA"
+    nobody = error(at.bot, "users_lookupByEmail", email="nobody@example.org")
+    assert nobody == "users_not_found"
+    assert at.bot.call("users_profile_get", user="U0ADA")["profile"]["email"] == mail
+    mine = at.bot.call("users_conversations")["channels"]
+    assert TUNING in [channel["id"] for channel in mine]
+
+
+def test_a_message_is_posted_later(at: Bench) -> None:
+    soon = int(at.clock()) + 120
+    there = {"channel": TUNING, "text": at.word}
+    later = at.bot.call("chat_scheduleMessage", **there, post_at=soon)
+    listed = at.bot.call("chat_scheduledMessages_list", channel=TUNING)["scheduled_messages"]
+    assert later["scheduled_message_id"] in [each["id"] for each in listed]
+    at.clock.advance(121)
+    at.workspace.wait_for(lambda: at.word in [m["text"] for m in at.ada.messages()])
+    assert error(at.bot, "chat_scheduleMessage", **there, post_at=1) == "time_in_past"
+
+
+def test_reactions_pins_and_bookmarks_are_kept(at: Bench) -> None:
+    there = {"channel": TUNING, "timestamp": at.post()["ts"]}
+    at.bot.call("reactions_add", **there, name="tada")
+    got = at.bot.call("reactions_get", **there)["message"]["reactions"]
+    assert [reaction["name"] for reaction in got] == ["tada"]
+    at.bot.call("reactions_remove", **there, name="tada")
+    assert error(at.bot, "reactions_remove", **there, name="tada") == "no_reaction"
+    at.bot.call("pins_add", **there)
+    pinned = at.bot.call("pins_list", channel=TUNING)["items"]
+    assert there["timestamp"] in [item["message"]["ts"] for item in pinned]
+    assert error(at.bot, "pins_add", **there) == "already_pinned"
+    at.bot.call("pins_remove", **there)
+    made = at.bot.call(
+        "bookmarks_add", channel_id=TUNING, title=at.word, type="link", link="https://example.org/"
+    )["bookmark"]
+    kept = at.bot.call("bookmarks_list", channel_id=TUNING)["bookmarks"]
+    assert made["id"] in [bookmark["id"] for bookmark in kept]
+    assert at.bot.call("emoji_list")["ok"]
+
+
+def test_blocks_are_validated_on_request(at: Bench) -> None:
+    assert at.bot.call("api_call", api_method="blocks.validate", json={"blocks": [ROW]})["ok"]
+    header = {"type": "header", "text": plain("x" * 151)}
+    wrong = {"api_method": "blocks.validate", "json": {"blocks": [header]}}
+    assert error(at.bot, "api_call", **wrong) == "invalid_blocks"
+
+
 def test_a_method_that_slack_does_not_have_is_unknown(at: Bench) -> None:
     assert error(at.bot, "api_call", api_method="chat.postSmoke") == "unknown_method"
 
@@ -694,6 +749,46 @@ def test_a_direct_message_is_an_event(at: Bench) -> None:
     at.ada.message(at.word, channel=direct)
     event = at.got("message", about=at.word).body["event"]
     assert (event["channel"], event["channel_type"]) == (direct, "im")
+
+
+def test_changes_and_deletions_are_events(at: Bench) -> None:
+    at.ada.message(at.word)
+    ts = at.got("message", about=at.word).body["event"]["ts"]
+    assert ts, "people's messages come as they are"
+    own = at.post(f"{at.word} own")["ts"]
+    at.bot.call("chat_update", channel=TUNING, ts=own, text=f"{at.word} changed")
+    changed = at.got("message", about=f"{at.word} changed").body["event"]
+    assert changed["subtype"] == "message_changed" and changed["message"]["ts"] == own
+    assert changed["previous_message"]["text"] == f"{at.word} own"
+    at.bot.call("chat_delete", channel=TUNING, ts=own)
+    deleted = at.got("message", about="message_deleted").body["event"]
+    assert deleted["deleted_ts"] == own
+
+
+def test_members_who_come_and_go_are_events(at: Bench) -> None:
+    channel = at.bot.call("conversations_create", name=at.word)["channel"]["id"]
+    at.bot.call("conversations_invite", channel=channel, users="U0ADA")
+    joined = at.got("member_joined_channel", about=channel).body["event"]
+    while joined["user"] != "U0ADA":
+        joined = at.got("member_joined_channel", about=channel).body["event"]
+    assert joined["channel"] == channel
+    at.bot.call("conversations_kick", channel=channel, user="U0ADA")
+    left = at.got("member_left_channel", about=channel).body["event"]
+    assert left["user"] == "U0ADA"
+
+
+def test_a_file_that_is_shared_is_an_event(at: Bench) -> None:
+    uploaded = at.bot.call("files_upload_v2", channel=TUNING, filename="a.txt", content=at.word)
+    file = uploaded["file"]["id"]
+    assert at.got("file_shared", about=file).body["event"]["file_id"] == file
+
+
+def test_reactions_of_people_are_events(at: Bench) -> None:
+    ts = at.post()["ts"]
+    for on, kind in ((True, "reaction_added"), (False, "reaction_removed")):
+        at.ada.react(ts, "tada", on=on)
+        event = at.got(kind, about=ts).body["event"]
+        assert (event["reaction"], event["user"], event["item"]["ts"]) == ("tada", "U0ADA", ts)
 
 
 # --- what goes wrong ------------------------------------------------------------------------------
