@@ -16,6 +16,7 @@ from bot.errors import TuneError
 
 if TYPE_CHECKING:
     from bot.engines.local import LocalEngine
+    from bot.settings import Settings
 
 
 def parser() -> argparse.ArgumentParser:
@@ -29,11 +30,13 @@ def parser() -> argparse.ArgumentParser:
     run = words.add_parser("run", help="everything on this machine: workspace, bot, local engine")
     _state(run)
     run.add_argument("--port", type=int, help="port of the page (default 8765; 0 takes any)")
+    _token(run)
     run.set_defaults(do=_run)
 
     workspace = words.add_parser("workspace", help="the embedded workspace alone")
     _state(workspace)
     workspace.add_argument("--port", type=int, help="port of the page (default 8765; 0 takes any)")
+    _token(workspace)
     workspace.add_argument(
         "--manifest",
         type=Path,
@@ -78,6 +81,14 @@ def parser() -> argparse.ArgumentParser:
 def _state(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--state", type=Path, dest="state_dir", metavar="DIR", help="folder of the Experiments"
+    )
+
+
+def _token(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--token",
+        dest="workspace_token",
+        help="token in the page's address (default: a new one at every start)",
     )
 
 
@@ -126,16 +137,22 @@ def _os_sentence(error: OSError) -> str:
 
 def _run(chosen: argparse.Namespace) -> int:
     from bot.compose import run
+
+    return run(_workspace_settings(chosen))
+
+
+def _workspace_settings(chosen: argparse.Namespace) -> Settings:
     from bot.settings import load
 
-    return run(load(state_dir=chosen.state_dir, port=chosen.port))
+    return load(
+        state_dir=chosen.state_dir, port=chosen.port, workspace_token=chosen.workspace_token
+    )
 
 
 def _workspace(chosen: argparse.Namespace) -> int:
     from bot.embedded import workspace
-    from bot.settings import load
 
-    settings = load(state_dir=chosen.state_dir, port=chosen.port)
+    settings = _workspace_settings(chosen)
     return workspace(settings, manifests=chosen.manifest, with_parent=chosen.with_parent)
 
 

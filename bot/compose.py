@@ -126,19 +126,19 @@ def run(settings: Settings) -> int:
         )
         engine = LocalEngine(settings.state_dir, allow_code=True)
         with _engine(engine), connected(here, engine, allow_code=True):
-            _welcome(settings, engine, str(place["url"]))
+            _welcome(settings, engine, str(place["page_url"]))
             stop.wait()
             print("\nStopping …", flush=True)
     return 0
 
 
-def _welcome(settings: Settings, engine: LocalEngine, url: str) -> None:
+def _welcome(settings: Settings, engine: LocalEngine, page_url: str) -> None:
     known = engine.find(Query(limit=1000))
     running = sum(not e.status.condition.is_final for e in known)
     here = f"{len(known)} Experiments" if len(known) != 1 else "1 Experiment"
     print(
         f"katib-tune {__version__} is up.\n\n"
-        f"  Open    {url}\n"
+        f"  Open    {page_url}\n"
         f"  Type    /katib-tune          and press Start\n"
         f"  State   {settings.state_dir} ({here}, {running} running)\n\n"
         "Ctrl-C stops everything; Experiments are kept.",

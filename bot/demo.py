@@ -46,8 +46,8 @@ def main() -> int:
     began = time.monotonic()
     try:
         with tempfile.TemporaryDirectory(prefix="katib-tune-demo-") as folder:
-            with _everything(Path(folder)) as url:
-                _converse(Person(url), began)
+            with _everything(Path(folder)) as page_url:
+                _converse(Person.at(page_url), began)
             verdict = _judge(Path(folder))
     except (DemoFailed, PersonRefused, OSError) as error:
         print(f"\nThe demo failed: {error}", file=sys.stderr)
@@ -76,7 +76,7 @@ def _address(output: Any) -> str:
     for line in output:
         if found := re.search(r"http://\S+", line):
             print(f"Started at {found[0]}", flush=True)
-            return found[0].rstrip("/")
+            return found[0]
     raise DemoFailed("`katib-tune run` did not start; the lines above say why.")
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from bot.errors import EngineError, TuneError
-from bot.settings import Settings
+from bot.settings import Settings, variable
 
 
 def workspace(settings: Settings, *, manifests: Sequence[Path], with_parent: bool) -> int:
@@ -40,6 +40,7 @@ def workspace(settings: Settings, *, manifests: Sequence[Path], with_parent: boo
             state_dir=settings.state_dir / "workspace",
             manifests=app_manifests,
             ready=ready,
+            token=_page_token(settings),
         )
     except PortTaken as error:
         raise TuneError(
@@ -48,6 +49,11 @@ def workspace(settings: Settings, *, manifests: Sequence[Path], with_parent: boo
     except WorkspaceError as error:
         raise TuneError(str(error)) from error
     return 0
+
+
+def _page_token(settings: Settings) -> str:
+    token = settings.workspace_token
+    return token.get_secret_value() if token else ""
 
 
 def _read_manifest(path: Path) -> Any:
@@ -79,8 +85,15 @@ def workspace_process(settings: Settings, stop: threading.Event) -> Iterator[Map
     ]  # fmt: skip
     # NB: a session of its own, so that Ctrl-C reaches us alone and we end it last; its standard
     # input tells it when we die without saying so.
+    # The token goes by the environment: command lines can be read by everybody on the machine.
+    environment = {**os.environ, variable("workspace_token"): _page_token(settings)}
     process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env=environment,
     )
     assert process.stdout is not None
     try:

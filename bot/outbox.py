@@ -90,7 +90,8 @@ class Outbox:
             return True
         ts = self._post(thread.channel, message, key, thread.ts)
         if ts is None:
-            del self._keys[thread]  # the answer may be lost and the message there: look again
+            if not self._is_limited("chat_postMessage"):
+                del self._keys[thread]  # the answer may be lost and the message there: look again
             return False
         self._keys[thread][key] = ts
         return True
@@ -153,10 +154,13 @@ class Outbox:
             raise EngineError(f"Slack cannot be reached: {error}.") from error
         return list(answer["messages"])
 
+    def _is_limited(self, method: str) -> bool:
+        """Whether Slack has asked us to wait: then nothing is sent, and nothing is in doubt."""
+        return self._clock() < self._limited.get(method, 0)
+
     def _call(self, method: str, *, channel: str, **arguments: Any) -> Any | None:
         """The answer, or None when Slack takes nothing now (limited, down, answer lost)."""
-        now = self._clock()
-        if now < self._limited.get(method, 0):
+        if self._is_limited(method):
             return None
         try:
             return getattr(self._client, method)(channel=channel, **arguments)
@@ -164,7 +168,7 @@ class Outbox:
             reason = str(error.response.get("error"))
             if error.response.status_code == 429:
                 wait = float(error.response.headers.get("Retry-After", 1))
-                self._limited[method] = now + wait
+                self._limited[method] = self._clock() + wait
                 log.warning("Slack limits %s for %s s", method, wait)
                 return None
             if reason not in TRANSIENT and error.response.status_code < 500:

@@ -49,6 +49,11 @@ class Settings(BaseSettings):
     port: int = Field(
         8765, ge=0, le=65535, description="Port of the embedded workspace's page; 0 takes any."
     )
+    workspace_token: SecretStr | None = Field(
+        None,
+        description="Token in the address of the embedded workspace's page; else every start makes "
+        "a new one.",
+    )
     poll_interval_s: float = Field(
         1.0, gt=0, description="Seconds between two looks at the open Experiments."
     )

@@ -29,11 +29,14 @@ class RunningWorkspace:
         *manifests: Mapping[str, Any],
         port: int = 0,
         timing: Timing | None = None,
+        token: str = "",
     ) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        starting = start(port=port, state_dir=state_dir, manifests=manifests, timing=timing)
+        starting = start(
+            port=port, state_dir=state_dir, manifests=manifests, timing=timing, token=token
+        )
         try:
             self._running: Running = self._wait(
                 asyncio.run_coroutine_threadsafe(starting, self._loop)
@@ -42,6 +45,10 @@ class RunningWorkspace:
             self._end_loop()
             raise
         self.url = self._running.url
+        self.page_url = self._running.page_url
+        self.token = self._running.token
+        # What a request to /ui or to a file needs, besides the page's cookie.
+        self.headers = {"Authorization": f"Bearer {self.token}"}
         self.api_url = self._running.announcement["api_url"]
         self.bot_token = self._running.tokens.bot_token
         self.app_token = self._running.tokens.app_token
@@ -56,7 +63,7 @@ class RunningWorkspace:
 
     def person(self, user: str = "U0ADA") -> Person:
         """Somebody who uses the workspace."""
-        return Person(self.url, user)
+        return Person(self.url, user, token=self.token)
 
     # --- one person's acts, for short -----------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -72,15 +73,33 @@ def test_the_workspace_says_first_how_to_reach_it(tmp_path: Path) -> None:
     assert process.stdout is not None
     try:
         facts = json.loads(process.stdout.readline())
-        keys = {"url", "api_url", "bot_token", "app_token", "signing_secret"}
+        keys = {"url", "page_url", "token", "api_url", "bot_token", "app_token", "signing_secret"}
         assert keys <= set(facts)
         assert facts["api_url"].endswith("/api/")
-        channels = Person(facts["url"]).state()["channels"]
+        channels = Person.at(facts["page_url"]).state()["channels"]
         assert [c["bot_is_member"] for c in channels if c["name"] == "tuning"] == [True]
     finally:
         process.terminate()
         process.communicate(timeout=20)
     assert process.returncode == 0
+
+
+@pytest.mark.parametrize("by", ["option", "variable"])
+def test_a_page_token_that_is_set_stands_in_the_pages_address(tmp_path: Path, by: str) -> None:
+    command = [sys.executable, "-m", "bot", "workspace", "--port", "0", "--state", str(tmp_path)]
+    given = ["--token", "mine"] if by == "option" else []
+    environment = os.environ | ({"KATIB_TUNE_WORKSPACE_TOKEN": "mine"} if not given else {})
+    process = subprocess.Popen(
+        [*command, *given], stdout=subprocess.PIPE, text=True, env=environment
+    )
+    assert process.stdout is not None
+    try:
+        facts = json.loads(process.stdout.readline())
+        assert facts["page_url"] == f"{facts['url']}/?token=mine"
+        assert Person.at(facts["page_url"]).state()["ok"]
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
 
 
 def test_a_port_that_is_taken_is_a_sentence(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The outbox against a workspace behind a Slack that misbehaves: no message lost, none twice."""
+"""The outbox against a workspace that misbehaves: no message lost, none twice."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from slack_sdk import WebClient
 from bot.outbox import CARD_INTERVAL_S, UPDATES_PER_MINUTE, Outbox, Undeliverable
 from bot.slack.messages import Message
 from bot.status import Thread
-from tests.faults import Fault, FaultySlack
 from tests.harness import RunningWorkspace
 
 MANIFEST = Path(__file__).parent.parent / "manifests" / "slack-app.yaml"
@@ -28,19 +27,11 @@ class Clock:
         return self.now
 
 
-@pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningWorkspace]:
-    manifest = yaml.safe_load(MANIFEST.read_text())
-    running = RunningWorkspace(tmp_path_factory.mktemp("workspace"), manifest)
+@pytest.fixture
+def workspace(tmp_path: Path) -> Iterator[RunningWorkspace]:
+    running = RunningWorkspace(tmp_path, yaml.safe_load(MANIFEST.read_text()))
     yield running
     running.stop()
-
-
-@pytest.fixture
-def slack(workspace: RunningWorkspace) -> Iterator[FaultySlack]:
-    faulty = FaultySlack(workspace.api_url)
-    yield faulty
-    faulty.stop()
 
 
 @pytest.fixture
@@ -49,12 +40,12 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def outbox(workspace: RunningWorkspace, slack: FaultySlack, clock: Clock) -> Outbox:
-    return make_outbox(workspace, slack, clock)
+def outbox(workspace: RunningWorkspace, clock: Clock) -> Outbox:
+    return make_outbox(workspace, clock)
 
 
-def make_outbox(workspace: RunningWorkspace, slack: FaultySlack, clock: Clock) -> Outbox:
-    client = WebClient(token=workspace.bot_token, base_url=slack.api_url, retry_handlers=[])
+def make_outbox(workspace: RunningWorkspace, clock: Clock) -> Outbox:
+    client = WebClient(token=workspace.bot_token, base_url=workspace.api_url, retry_handlers=[])
     return Outbox(client, clock)
 
 
@@ -75,57 +66,70 @@ def root(outbox: Outbox, text: str) -> Thread:
 
 
 def test_a_reply_is_posted_once_whoever_repeats_it(
-    workspace: RunningWorkspace, slack: FaultySlack, outbox: Outbox, clock: Clock
+    workspace: RunningWorkspace, outbox: Outbox, clock: Clock
 ) -> None:
     thread = root(outbox, "once")
     assert outbox.post_reply(thread, message("news"), key="k1")
     assert outbox.post_reply(thread, message("news"), key="k1")
     # Another process, which remembers nothing:
-    assert make_outbox(workspace, slack, clock).post_reply(thread, message("news"), key="k1")
+    assert make_outbox(workspace, clock).post_reply(thread, message("news"), key="k1")
     assert texts(workspace, thread) == ["news"]
 
 
 def test_a_reply_whose_answer_got_lost_is_not_repeated(
-    workspace: RunningWorkspace, slack: FaultySlack, outbox: Outbox
+    workspace: RunningWorkspace, outbox: Outbox
 ) -> None:
     thread = root(outbox, "lost")
-    slack.next("chat.postMessage", "lost")
+    workspace.fault("error_after_commit", on="chat.postMessage")
     assert not outbox.post_reply(thread, message("news"), key="k1")
     assert outbox.post_reply(thread, message("news"), key="k1")
     assert texts(workspace, thread) == ["news"]
 
 
-@pytest.mark.parametrize("fault", ["refused", "trouble"])
+@pytest.mark.parametrize("fault", ["error", "fatal_error"])
 def test_a_reply_that_never_arrived_is_repeated(
-    workspace: RunningWorkspace, slack: FaultySlack, outbox: Outbox, fault: Fault
+    workspace: RunningWorkspace, outbox: Outbox, fault: str
 ) -> None:
     thread = root(outbox, fault)
-    slack.next("chat.postMessage", fault)
+    workspace.fault(fault, on="chat.postMessage")
     assert not outbox.post_reply(thread, message("news"), key="k1")
     assert outbox.post_reply(thread, message("news"), key="k1")
     assert texts(workspace, thread) == ["news"]
 
 
 def test_a_root_that_may_be_there_is_looked_for(
-    workspace: RunningWorkspace, slack: FaultySlack, outbox: Outbox
+    workspace: RunningWorkspace, outbox: Outbox
 ) -> None:
-    slack.next("chat.postMessage", "lost")
+    workspace.fault("error_after_commit", on="chat.postMessage")
     assert outbox.post_root("C0TUNING", message("doubt"), key="doubt") is None
     assert outbox.post_root("C0TUNING", message("doubt"), key="doubt", since=LONG_AGO)
     assert texts(workspace).count("doubt") == 1
 
 
 def test_while_slack_limits_us_it_is_left_alone(
-    slack: FaultySlack, outbox: Outbox, clock: Clock
+    workspace: RunningWorkspace, outbox: Outbox, clock: Clock
 ) -> None:
     thread = root(outbox, "limits")
-    slack.next("chat.update", "limited")
+    workspace.fault("ratelimited", on="chat.update", seconds=1)
     assert not outbox.update(thread, message("a"), urgent=True)
-    calls = slack.calls["chat.update"]
+    calls = workspace.recorded(name="chat.update")
     assert not outbox.update(thread, message("b"), urgent=True)
-    assert slack.calls["chat.update"] == calls, "no call before Retry-After has passed"
+    assert workspace.recorded(name="chat.update") == calls, "no call before Retry-After has passed"
     clock.now += 1.1
     assert outbox.update(thread, message("c"), urgent=True)
+
+
+def test_a_reply_that_was_limited_does_not_read_its_thread_again(
+    workspace: RunningWorkspace, outbox: Outbox, clock: Clock
+) -> None:
+    thread = root(outbox, "patience")
+    assert outbox.post_reply(thread, message("first"), key="k1")
+    workspace.fault("ratelimited", on="chat.postMessage", seconds=30)
+    assert not any(outbox.post_reply(thread, message("news"), key="k2") for _ in range(60))
+    clock.now += 31
+    assert outbox.post_reply(thread, message("news"), key="k2")
+    assert texts(workspace, thread) == ["first", "news"]
+    assert len(workspace.recorded(name="conversations.replies")) == 1
 
 
 def test_a_card_waits_its_turn_unless_there_is_news(

@@ -41,6 +41,7 @@ def test_a_wrong_value_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_token_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLACK_BOT_TOKEN", "xoxb-secret-part")
+    monkeypatch.setenv("KATIB_TUNE_WORKSPACE_TOKEN", "secret-part")
     assert "secret-part" not in repr(load())
 
 

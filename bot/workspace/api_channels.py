@@ -73,7 +73,7 @@ def invite(workspace: Workspace, call: Call) -> Json:
     """conversations.invite: all of the users or, without `force`, none."""
     extra = {"channel": "channels:write.invites", "group": "groups:write.invites"}
     channel = _managed(workspace, call, extra=extra)
-    users = [user for user in call.optional("users").replace(" ", "").split(",") if user]
+    users = call.listed("users")
     if not users:
         raise SlackError("no_user")
     if len(users) > INVITED_LIMIT:

@@ -139,7 +139,7 @@ def open_direct(workspace: Workspace, call: Call) -> Json:
 
 
 def _direct(workspace: Workspace, call: Call) -> Channel:
-    users = [user for user in call.optional("users").replace(" ", "").split(",") if user]
+    users = call.listed("users")
     if not users:
         raise SlackError("users_list_not_supplied")
     people = [known_person(workspace, user) for user in dict.fromkeys(users)]

@@ -55,7 +55,8 @@ def complete_upload(workspace: Workspace, call: Call) -> Json:
     channels = _channels(workspace, call)
     content = _comment(workspace, call)
     threads = [thread_of(workspace, channel, call) for channel in channels]
-    completed = [workspace.files.complete(file, title) for file, title in files]
+    delay_s = sharing.delay_s(workspace, call.app.app_id)
+    completed = [workspace.files.complete(f, title, delay_s=delay_s) for f, title in files]
     for channel, thread in zip(channels, threads, strict=True):
         shown = [workspace.files.in_message(file.id) for file in completed]
         shared = {"files": shown, "upload": False, "display_as_bot": False}
@@ -86,7 +87,7 @@ def _uploaded(workspace: Workspace, call: Call, entry: Mapping[str, Any]) -> tup
 
 
 def _channels(workspace: Workspace, call: Call) -> list[Channel]:
-    several = [name for name in call.optional("channels").replace(" ", "").split(",") if name]
+    several = call.listed("channels")
     if len(several) > CHANNELS_LIMIT:
         raise SlackError("channels_limit_exceeded")
     wanted = [call.optional("channel_id")] if call.optional("channel_id") else []
@@ -121,7 +122,7 @@ def _comment(workspace: Workspace, call: Call) -> dict[str, Any]:
     complaints = check_message({"blocks": blocks})
     if complaints:
         raise SlackError.of(complaints)
-    check_slack_files(workspace, call.app, blocks)
+    check_slack_files(workspace, call.app, {"blocks": blocks})
     if any(block["type"] == "markdown" for block in blocks):
         # As Slack has it (python-slack-sdk issue 1756).
         raise SlackError("internal_error")
@@ -210,6 +211,11 @@ def delete(workspace: Workspace, call: Call) -> Json:
     return {}
 
 
+def upload(workspace: Workspace, call: Call) -> Json:
+    """files.upload, which Slack has shut down."""
+    raise SlackError("method_deprecated")
+
+
 READ, WRITE = ("files:read",), ("files:write",)
 METHODS: Mapping[str, Method] = {
     "files.getUploadURLExternal": Method(get_upload_url, WRITE),
@@ -217,4 +223,5 @@ METHODS: Mapping[str, Method] = {
     "files.info": Method(info, READ),
     "files.list": Method(list_files, READ),
     "files.delete": Method(delete, WRITE),
+    "files.upload": Method(upload, WRITE),
 }

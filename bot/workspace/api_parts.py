@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import base64
-import binascii
-import functools
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -19,6 +18,7 @@ from bot.workspace.workspace import Workspace
 
 Json = dict[str, Any]
 T = TypeVar("T")
+_TS = re.compile(r"\d{1,10}\.\d{6}")
 
 # Arguments that are JSON inside a string when a call comes as a form, and what Slack says when
 # they are not JSON.
@@ -28,22 +28,36 @@ _JSON_ARGUMENTS = {
     "metadata": "invalid_metadata_format",
     "view": "invalid_arguments",
     "files": "invalid_arguments",
+    "message": "invalid_arguments",
+    "unfurls": "invalid_unfurls_format",
+    "user_auth_blocks": "invalid_blocks_format",
 }
 
 
 class Call:
-    """One call of the Web API: the installed app that makes it, and its arguments, however they
-    came.
+    """One call of the Web API: the installed app that makes it (None for methods that take no
+    token), and its arguments, however they came.
     """
 
-    def __init__(self, caller: Installation, given: Mapping[str, Any]) -> None:
-        self.caller = caller
+    def __init__(self, caller: Installation | None, given: Mapping[str, Any]) -> None:
+        self._caller = caller
         self._given = {name: value for name, value in given.items() if value is not None}
+
+    @property
+    def caller(self) -> Installation:
+        """The installed app that calls. Methods that take no token have none."""
+        assert self._caller is not None, "the door lets nobody in without a token"
+        return self._caller
 
     @property
     def app(self) -> InstalledApp:
         """The app that calls."""
         return self.caller.app
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """Every argument but the token."""
+        return {name: value for name, value in self._given.items() if name != "token"}
 
     def text(self, name: str) -> str:
         """A required argument."""
@@ -63,6 +77,31 @@ class Call:
     def flag(self, name: str) -> bool:
         """Whether an argument is there and true."""
         return self._given.get(name) in (True, 1, "true", "True", "1")
+
+    def is_off(self, name: str) -> bool:
+        """Whether an argument is there and false."""
+        return self._given.get(name) in (False, 0, "false", "False", "0")
+
+    def without(self, name: str) -> Call:
+        """The same call without an argument."""
+        rest = {key: value for key, value in self._given.items() if key != name}
+        return Call(self._caller, rest)
+
+    def listed(self, name: str) -> list[str]:
+        """An argument that is a list of words, as JSON or with commas between."""
+        value = self._given.get(name, "")
+        if isinstance(value, str):
+            try:
+                value = json.loads(value) if value.startswith("[") else value.split(",")
+            except ValueError as error:
+                words = f"must provide an array [json-pointer:/{name}]"
+                raise SlackError("invalid_arguments", words) from error
+        words_of = value if isinstance(value, list) else [value]
+        return [str(word).strip() for word in words_of if str(word).strip()]
+
+    def has(self, name: str) -> bool:
+        """Whether an argument was given at all."""
+        return name in self._given
 
     def number(self, name: str, default: int, *, most: int) -> int:
         """A whole number from 1 to `most`."""
@@ -89,7 +128,7 @@ class Call:
 @dataclass(frozen=True)
 class Method:
     """A Web API method: what it does, which scopes allow it (any of them), which kinds of token
-    it takes.
+    it takes (none: it needs no token).
     """
 
     run: Callable[[Workspace, Call], Json]
@@ -131,6 +170,20 @@ def known_person(workspace: Workspace, person_id: str) -> Person:
     return person
 
 
+def check_ts(ts: str) -> None:
+    """Refuses what is no timestamp of a message."""
+    if not _TS.fullmatch(ts):
+        raise SlackError("bad_timestamp")
+
+
+def permalink(workspace: Workspace, channel: Channel, message: Mapping[str, Any]) -> str:
+    """The address of a message."""
+    link = f"{workspace.url}/archives/{channel.id}/p{message['ts'].replace('.', '')}"
+    if "thread_ts" in message:
+        link += f"?thread_ts={message['thread_ts']}&cid={channel.id}"
+    return link
+
+
 def thread_of(workspace: Workspace, channel: Channel, call: Call) -> dict[str, Any]:
     """What `thread_ts` and `reply_broadcast` add to a message; {} if it is no reply."""
     thread_ts = call.optional("thread_ts")
@@ -148,10 +201,9 @@ def thread_of(workspace: Workspace, channel: Channel, call: Call) -> dict[str, A
     return thread
 
 
-def check_slack_files(workspace: Workspace, app: InstalledApp, blocks: Any) -> None:
-    """Refuses checked blocks with a `slack_file` that the app cannot use (yet)."""
-    may_use = functools.partial(sharing.app_may_see, workspace, app)
-    complaints = workspace.files.complaints(blocks or [], may_use)
+def check_slack_files(workspace: Workspace, app: InstalledApp, content: Any) -> None:
+    """Refuses a checked message with a `slack_file` that the app cannot use (yet)."""
+    complaints = sharing.slack_file_complaints(workspace, app, content)
     if complaints:
         raise SlackError.of(complaints)
 
@@ -167,7 +219,7 @@ def decode_cursor(cursor: str) -> str:
         return ""
     try:
         text = base64.b64decode(cursor, validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise SlackError("invalid_cursor") from error
     if not text.startswith("next:"):
         raise SlackError("invalid_cursor")

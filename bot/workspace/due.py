@@ -1,10 +1,10 @@
-"""What the workspace does by its clock: files become ready."""
+"""What the workspace does by its clock: files become ready, scheduled messages are posted."""
 
 from __future__ import annotations
 
 import sqlite3
 
-from bot.workspace import sharing
+from bot.workspace import scheduled, sharing
 from bot.workspace.workspace import Workspace
 
 
@@ -22,3 +22,4 @@ async def watch(workspace: Workspace) -> None:
 def run(workspace: Workspace) -> None:
     """Does what is due now."""
     sharing.settle(workspace)
+    scheduled.post_due(workspace)

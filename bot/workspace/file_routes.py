@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from urllib.parse import quote
 
 from aiohttp import BodyPartReader, StreamReader, web
@@ -16,9 +17,9 @@ from bot.workspace.workspace import Workspace
 _CHUNK_BYTES = 256 * 1024
 
 
-def routes(workspace: Workspace) -> list[web.RouteDef]:
-    """Every route of files but those of the page."""
-    show = functools.partial(_download, workspace)
+def routes(workspace: Workspace, is_person: Callable[[web.Request], bool]) -> list[web.RouteDef]:
+    """Every route of files but those of the page; `is_person` knows the page's requests."""
+    show = functools.partial(_download, workspace, is_person)
     return [
         web.post("/upload/v1/{ticket}", functools.partial(recording.upload, workspace, _upload)),
         web.get(f"/files-pri/{TEAM_ID}-{{file}}/{{name}}", show),
@@ -68,14 +69,17 @@ async def _all_of(source: StreamReader | BodyPartReader) -> bytes:
             raise ValueError(f"A file may have at most {SIZE_LIMIT} bytes.")
 
 
-async def _download(workspace: Workspace, request: web.Request) -> web.StreamResponse:
+async def _download(
+    workspace: Workspace, is_person: Callable[[web.Request], bool], request: web.Request
+) -> web.StreamResponse:
     """Gives the bytes to the page, and to apps with files:read that may see the file."""
     file = workspace.files.get(request.match_info["file"])
-    header = request.headers.get("Authorization", "")
-    if header:
+    if not is_person(request):
+        header = request.headers.get("Authorization", "")
         caller = _app_with(workspace, header.removeprefix("Bearer ").strip())
         if caller is None:
-            return web.Response(status=401, text="This token is not one of an installed app's bot.")
+            text = "The token of an installed app's bot is needed, or that of the page."
+            return web.Response(status=401, text=text)
         if "files:read" not in caller.app.scopes:
             return web.Response(status=403, text="missing_scope: files:read is needed.")
         if file is not None and not sharing.app_may_see(workspace, caller.app, file):

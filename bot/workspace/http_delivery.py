@@ -26,12 +26,14 @@ from bot.workspace.delivery import (
     Parcel,
 )
 from bot.workspace.payloads import DEPRECATED_TOKEN
+from bot.workspace.recorder import Recorder
 from bot.workspace.request_urls import RequestUrls
 from bot.workspace.timing import Timing
 
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
 AGENT = "Slackbot 1.0 (+https://api.slack.com/robots)"
+VERIFICATION = "url_verification"
 NO_CHALLENGE = "The events URL did not answer with the value of the challenge."
 
 
@@ -61,10 +63,19 @@ class HttpTransport:
     name = "http"
     timeout_reason = "http_timeout"
 
-    def __init__(self, urls: RequestUrls, signing_secret: str, timing: Timing) -> None:
+    def __init__(
+        self,
+        app_id: str,
+        urls: RequestUrls,
+        signing_secret: str,
+        timing: Timing,
+        recorder: Recorder,
+    ) -> None:
+        self._app_id = app_id
         self._urls = urls
         self._signing_secret = signing_secret
         self._timing = timing
+        self._recorder = recorder
         self._is_connected = False
         self._is_verified = False
         self._session: aiohttp.ClientSession | None = None
@@ -86,35 +97,48 @@ class HttpTransport:
         url = self._urls.of_parcel(parcel)
         if not url:
             return Delivery(DISPATCH_FAILED, reason=CONNECTION_FAILED)
+        if parcel.kind == EVENTS and not self._is_verified:
+            verification = await self._verify()
+            if verification.error:
+                return verification
         try:
-            if parcel.kind == EVENTS and not self._is_verified:
-                await self._verify()
-                if not self._is_verified:
-                    return Delivery(DISPATCH_FAILED, reason="http_error")
             answer = await self._post(url, *_written(parcel))
         except _Unanswered as failure:
             self._is_connected = False
             return failure.delivery
         self._is_connected = answer.is_good
-        return replace(_read(parcel, answer), status=answer.status)
+        return _read(parcel, answer)
 
     async def verify(self) -> str:
         """Asks the events URL for the challenge; "" if it answers well, else a sentence."""
         if not self._urls.events:
             return "This app has no URL for events."
-        try:
-            await self._verify()
-        except _Unanswered as failure:
-            self._is_connected = self._is_verified = False
-            return f"The events URL could not be asked: {failure}."
-        return "" if self._is_verified else NO_CHALLENGE
+        verification = await self._verify()
+        if not verification.error:
+            return ""
+        if verification.status is None:
+            return f"The events URL could not be asked: {verification.reason}."
+        return NO_CHALLENGE
 
-    async def _verify(self) -> None:
+    async def _verify(self) -> Delivery:
         challenge = secrets.token_urlsafe(40)
-        question = {"token": DEPRECATED_TOKEN, "challenge": challenge, "type": "url_verification"}
-        answer = await self._post(self._urls.events, JSON, json.dumps(question).encode(), {})
-        self._is_verified = answer.is_good and _challenge(answer) == challenge
-        self._is_connected = self._is_verified
+        question = {"token": DEPRECATED_TOKEN, "challenge": challenge, "type": VERIFICATION}
+        entry = self._recorder.begin("http", VERIFICATION, question, app=self._app_id)
+        try:
+            answer = await self._post(self._urls.events, JSON, json.dumps(question).encode(), {})
+            is_good = answer.is_good and _challenge(answer) == challenge
+            error = "" if is_good else DISPATCH_FAILED
+            verification = Delivery(error, answer.text, "http_error", status=answer.status)
+        except _Unanswered as failure:
+            verification = failure.delivery
+        self._is_connected = self._is_verified = not verification.error
+        self._recorder.end(
+            entry,
+            error=verification.error,
+            status=verification.status,
+            answer=verification.reply,
+        )
+        return verification
 
     async def _post(
         self, url: str, content_type: str, body: bytes, headers: Mapping[str, str]
@@ -198,17 +222,20 @@ def _read(parcel: Parcel, answer: _Answer) -> Delivery:
     if not answer.is_good:
         is_ours = 400 <= answer.status < 500
         error = HTTP_CLIENT_ERROR if is_ours else HTTP_SERVICE_ERROR
-        return Delivery(error, reason="http_error", may_retry=answer.may_retry)
+        return Delivery(
+            error, reason="http_error", may_retry=answer.may_retry, status=answer.status
+        )
+    taken = Delivery(status=answer.status)
     if not parcel.accepts_reply or not answer.text.strip():
-        return Delivery()
+        return taken
     if answer.content_type != JSON:
-        return Delivery(reply=answer.text)
+        return replace(taken, reply=answer.text)
     try:
-        return Delivery(reply=json.loads(answer.text))
+        return replace(taken, reply=json.loads(answer.text))
     except ValueError:
         if parcel.kind == COMMANDS:
-            return Delivery(INVALID_COMMAND_RESPONSE)
-        return Delivery(reply=answer.text)
+            return replace(taken, error=INVALID_COMMAND_RESPONSE)
+        return replace(taken, reply=answer.text)
 
 
 def _challenge(answer: _Answer) -> str:

@@ -65,6 +65,10 @@ class Hub:
             subscription.end()
         return subscription
 
+    def is_watched_by(self, person: str) -> bool:
+        """Whether this person has a page open."""
+        return any(subscription.person == person for subscription in self._open)
+
     def leave(self, subscription: Subscription) -> None:
         """The page is gone."""
         self._open.discard(subscription)

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bot.workspace import payloads, posting
+from bot.workspace import payloads, posting, sharing
 from bot.workspace.acts import act_of, response_url
 from bot.workspace.delivery import INVALID_COMMAND_RESPONSE, Delivery
 from bot.workspace.installation import Installation
@@ -94,7 +94,10 @@ async def command(
     payload = payloads.slash_command(act, channel, word, text, url)
     delivery = await installed.deliver("slash_commands", payload)
     reply = _as_reply(delivery.reply)
-    if not delivery.error and reply and check_message(reply):
+    wrong = reply and (
+        check_message(reply) or sharing.slack_file_complaints(workspace, installed.app, reply)
+    )
+    if not delivery.error and wrong:
         delivery = Delivery(INVALID_COMMAND_RESPONSE)
     if delivery.error:
         words = f'{word} failed with the error "{delivery.error}"'

@@ -25,6 +25,7 @@ class Person:
     is_guest: bool = False
     bot_id: str = ""
     app_id: str = ""
+    email: str = ""
 
     @property
     def role(self) -> str:
@@ -77,9 +78,9 @@ class Channel:
 
 
 PEOPLE = (
-    Person("U0ADA", "ada", "Ada Lovelace", "8d3daf", is_owner=True),
-    Person("U0GRACE", "grace", "Grace Hopper", "2b7a78"),
-    Person("U0GUEST", "guest", "Guest", "9a5b13", is_guest=True),
+    Person("U0ADA", "ada", "Ada Lovelace", "8d3daf", is_owner=True, email="ada@local.example"),
+    Person("U0GRACE", "grace", "Grace Hopper", "2b7a78", email="grace@local.example"),
+    Person("U0GUEST", "guest", "Guest", "9a5b13", is_guest=True, email="guest@elsewhere.example"),
     Person(SLACKBOT, "slackbot", "Slackbot", "757575"),
 )
 CHANNELS = (("C0GENERAL", "general"), ("C0TUNING", "tuning"))
@@ -101,17 +102,24 @@ def bot_person(app: InstalledApp) -> Person:
     )
 
 
-def user_object(person: Person) -> dict[str, Any]:
-    """Slack's user object."""
+def user_object(person: Person, *, with_email: bool = False) -> dict[str, Any]:
+    """Slack's user object; the address is only for apps that may have it."""
     profile = {
         "real_name": person.real_name,
         "display_name": person.name,
         "real_name_normalized": person.real_name,
         "display_name_normalized": person.name,
+        "title": "",
+        "phone": "",
+        "status_text": "",
+        "status_emoji": "",
+        "status_expiration": 0,
         "team": TEAM_ID,
     }
     if person.is_bot:
         profile |= {"bot_id": person.bot_id, "api_app_id": person.app_id}
+    if person.email and with_email:
+        profile["email"] = person.email
     return {
         "id": person.id,
         "team_id": TEAM_ID,

@@ -26,15 +26,25 @@ class PersonRefused(Exception):
 
 
 class Person:
-    """One person at one workspace.
+    """One person at one workspace; `token` is the page's.
 
     Every method returns the workspace's JSON answer, or raises PersonRefused.
     """
 
-    def __init__(self, url: str, user: str = "U0ADA", *, channel: str = "C0TUNING") -> None:
+    def __init__(
+        self, url: str, user: str = "U0ADA", *, channel: str = "C0TUNING", token: str
+    ) -> None:
         self._url = url.rstrip("/")
+        self._headers = {**HEADERS, "Authorization": f"Bearer {token}"}
         self.user = user
         self.channel = channel
+
+    @classmethod
+    def at(cls, page_url: str, user: str = "U0ADA") -> Person:
+        """Somebody who opens the address that the workspace has printed."""
+        parts = urllib.parse.urlsplit(page_url)
+        (token,) = urllib.parse.parse_qs(parts.query)["token"]
+        return cls(f"{parts.scheme}://{parts.netloc}", user, token=token)
 
     # --- reading ------------------------------------------------------------------------------
 
@@ -68,7 +78,8 @@ class Person:
         Quiet workspaces send a sign of life every 15 s, which resets the timeout.
         """
         query = urllib.parse.urlencode({"user": self.user, "inspector": int(inspects)})
-        events = _events(f"{self._url}/ui/events?{query}", timeout_s)
+        request = urllib.request.Request(f"{self._url}/ui/events?{query}", headers=self._headers)
+        events = _events(request, timeout_s)
         next(events)
         return events
 
@@ -176,12 +187,14 @@ class Person:
 
     def _get(self, path: str, **query: str) -> Json:
         given = urllib.parse.urlencode({"user": self.user, **query})
-        return self._call(urllib.request.Request(f"{self._url}/ui/{path}?{given}"))
+        return self._call(
+            urllib.request.Request(f"{self._url}/ui/{path}?{given}", headers=self._headers)
+        )
 
     def _post(self, path: str, body: Mapping[str, Any]) -> Json:
         data = json.dumps({"user": self.user, **body}).encode()
         url = f"{self._url}/ui/{path}"
-        return self._call(urllib.request.Request(url, data, HEADERS, method="POST"))
+        return self._call(urllib.request.Request(url, data, self._headers, method="POST"))
 
     def _call(self, request: urllib.request.Request) -> Json:
         try:
@@ -193,9 +206,11 @@ class Person:
         return answer
 
 
-def _events(url: str, timeout_s: float | None) -> Generator[tuple[str, Json], None, None]:
+def _events(
+    request: urllib.request.Request, timeout_s: float | None
+) -> Generator[tuple[str, Json], None, None]:
     """First ("", {}), once the workspace is sending to us; then the events."""
-    with urllib.request.urlopen(url, timeout=timeout_s) as stream:
+    with urllib.request.urlopen(request, timeout=timeout_s) as stream:
         stream.readline()
         yield "", {}
         name = ""

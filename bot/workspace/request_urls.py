@@ -36,22 +36,11 @@ class RequestUrls:
         settings = manifest.get("settings", {})
         if settings.get("socket_mode_enabled", False):
             return None
-        name = manifest["display_information"]["name"]
         found = dict(_given(manifest))
-        for field, url in found.items():
-            if not _is_of_this_machine(url):
-                raise ManifestRefused(
-                    name,
-                    f"{field} is {url!r}, and payloads go to this machine alone",
-                    f"use an address such as {EXAMPLE}, or set settings.socket_mode_enabled",
-                )
-        for field in _needed(manifest):
-            if field not in found:
-                raise ManifestRefused(
-                    name,
-                    f"{field} is missing, and Socket Mode is off",
-                    f"give an address such as {EXAMPLE}, or set settings.socket_mode_enabled",
-                )
+        trouble = _trouble(manifest, found)
+        if trouble:
+            remedy = f"use an address such as {EXAMPLE}, or set settings.socket_mode_enabled"
+            raise ManifestRefused(manifest["display_information"]["name"], trouble, remedy)
         commands = [c["command"] for c in manifest.get("features", {}).get("slash_commands", [])]
         return cls(
             commands={command: found[_command(command)] for command in commands},
@@ -70,11 +59,20 @@ class RequestUrls:
         return self.options if is_suggestion else self.interactivity
 
 
+def _trouble(manifest: Mapping[str, Any], found: Mapping[str, Any]) -> str:
+    """The first thing that is wrong with the URLs; "" if nothing is."""
+    for field, url in found.items():
+        if not _is_of_this_machine(url):
+            return f"{field} is {url!r}, and payloads go to this machine alone"
+    missing = [field for field in _needed(manifest) if field not in found]
+    return f"{missing[0]} is missing, and Socket Mode is off" if missing else ""
+
+
 def _command(command: str) -> str:
     return f"features.slash_commands[{command}].url"
 
 
-def _given(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _given(manifest: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     settings = manifest.get("settings", {})
     for command in manifest.get("features", {}).get("slash_commands", []):
         if command.get("url"):
@@ -95,7 +93,9 @@ def _needed(manifest: Mapping[str, Any]) -> Iterator[str]:
         yield EVENTS_URL
 
 
-def _is_of_this_machine(url: str) -> bool:
+def _is_of_this_machine(url: Any) -> bool:
+    if not isinstance(url, str):
+        return False
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname or "", parts.port

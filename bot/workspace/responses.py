@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from bot.workspace import posting
+from bot.workspace import posting, sharing
 from bot.workspace.grants import ResponseUrl
 from bot.workspace.installation import Installation
 from bot.workspace.interactions import answer
@@ -30,12 +30,15 @@ async def respond(workspace: Workspace, request: web.Request) -> web.Response:
     grant = workspace.grants.response_url(key)
     if grant is None:
         return web.Response(status=404, text="expired_url")
-    complaints = () if reply.get("delete_original") else check_message(reply)
-    if complaints:
-        return web.Response(status=400, text=complaints[0].code)
     channel, person = _place(workspace, grant)
     installed = workspace.installation(grant.app)
     assert installed is not None, "grants are given to what is installed"
+    if not reply.get("delete_original"):
+        complaints = check_message(reply) or sharing.slack_file_complaints(
+            workspace, installed.app, reply
+        )
+        if complaints:
+            return web.Response(status=400, text=complaints[0].code)
     if reply.get("thread_ts") and not _is_root(workspace, channel, reply["thread_ts"]):
         return web.Response(status=400, text="thread_not_found")
     grant.uses_left -= 1

@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import errno
 import functools
+import secrets
 import signal
 import socket
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import urlencode
 
 from aiohttp import web
 
-from bot.workspace import due, file_routes, guard, recording, secrets_file, ui, web_api
+from bot.workspace import due, file_routes, guard, recording, secrets_file, ui, web_api, webhooks
 from bot.workspace.delivery import Transport
 from bot.workspace.dispatch import Dispatch
 from bot.workspace.faults import Faults
@@ -39,20 +41,29 @@ HOST = "127.0.0.1"
 STATIC = Path(__file__).with_name("static")
 MAX_BODY_BYTES = 4 * 1024 * 1024
 SHUTDOWN_S = 2.0
+TOKEN_BYTES = 24
 
 
 class Running:
     """A workspace that accepts calls. `close` ends it; nothing else does."""
 
-    def __init__(self, workspace: Workspace, runner: web.AppRunner, lock: IO[str]) -> None:
+    def __init__(
+        self, workspace: Workspace, token: str, runner: web.AppRunner, lock: IO[str]
+    ) -> None:
         self._workspace = workspace
+        self.token = token
         self._runner = runner
         self._lock = lock
 
     @property
     def url(self) -> str:
-        """The page's address, without a slash at the end."""
+        """The workspace's address, without a slash at the end."""
         return self._workspace.url
+
+    @property
+    def page_url(self) -> str:
+        """What a person opens: the address with the page's token."""
+        return f"{self.url}/?{urlencode({'token': self.token})}"
 
     @property
     def tokens(self) -> Tokens:
@@ -74,12 +85,15 @@ class Running:
         """The JSON object that tells programs how to reach it: the first app's tokens, and every
         app's below "apps".
         """
-        apps = [
-            {"app_id": known.app.app_id, "name": known.app.name, **asdict(known.tokens)}
-            for known in self._workspace.apps
-        ]
+        apps = [self._announced(known) for known in self._workspace.apps]
         api_url = f"{self.url}/api/"
-        return {"url": self.url, "api_url": api_url, **asdict(self.tokens), "apps": apps}
+        page = {"url": self.url, "page_url": self.page_url, "token": self.token}
+        return {**page, "api_url": api_url, **asdict(self.tokens), "apps": apps}
+
+    def _announced(self, known: Installation) -> dict[str, str]:
+        named = {"app_id": known.app.app_id, "name": known.app.name, **asdict(known.tokens)}
+        webhook = webhooks.url_of(self._workspace, known)
+        return named | ({"incoming_webhook": webhook} if webhook else {})
 
     def recorded(self, *, kind: str = "", name: str = "") -> list[dict[str, Any]]:
         """What went between the apps and the workspace, of this kind and name ("" any)."""
@@ -102,15 +116,17 @@ async def start(
     state_dir: Path,
     manifests: Sequence[Mapping[str, Any]],
     timing: Timing | None = None,
+    token: str = "",
 ) -> Running:
     """A workspace with apps, each installed by its Slack manifest, on a port of 127.0.0.1 (0: any
-    free one).
+    free one). `token` is the page's; without one it is random.
 
     Raises:
         PortTaken, StateTaken, StateUnreadable, ManifestRefused: with a sentence for whoever
             started it.
     """
     timing = timing or Timing()
+    token = token or secrets.token_urlsafe(TOKEN_BYTES)
     with ExitStack() as undo:
         listener = undo.enter_context(_listen(port))
         lock = undo.enter_context(lock_folder(state_dir))
@@ -126,7 +142,7 @@ async def start(
         presence.watch(apps)
         workspace = build(f"http://{HOST}:{taken}", apps, timing, store, recorder, hub, faults)
         runner = web.AppRunner(
-            _application(workspace, taken),
+            _application(workspace, guard.Guard(taken, token)),
             access_log=None,
             shutdown_timeout=SHUTDOWN_S,
             handle_signals=False,
@@ -139,7 +155,7 @@ async def start(
             workspace.in_background(known.http.verify())
     workspace.in_background(_checkpoints(state_dir, timing.checkpoint_every_s))
     workspace.in_background(due.watch(workspace))
-    return Running(workspace, runner, lock)
+    return Running(workspace, token, runner, lock)
 
 
 def serve(
@@ -148,20 +164,19 @@ def serve(
     state_dir: Path,
     manifests: Sequence[Mapping[str, Any]],
     ready: Callable[[dict[str, Any]], None],
+    token: str = "",
 ) -> None:
     """Runs a workspace until SIGINT or SIGTERM; `ready` is told how to reach it once calls are
     accepted.
     """
-    asyncio.run(_serve(port, state_dir, manifests, ready))
+    starting = start(port=port, state_dir=state_dir, manifests=manifests, token=token)
+    asyncio.run(_serve(starting, ready))
 
 
 async def _serve(
-    port: int,
-    state_dir: Path,
-    manifests: Sequence[Mapping[str, Any]],
-    ready: Callable[[dict[str, Any]], None],
+    starting: Coroutine[Any, Any, Running], ready: Callable[[dict[str, Any]], None]
 ) -> None:
-    running = await start(port=port, state_dir=state_dir, manifests=manifests)
+    running = await starting
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -192,7 +207,8 @@ def _install(
 ) -> Installation:
     transport: Transport = Sockets(app.app_id, timing, recorder)
     if app.request_urls is not None:
-        transport = HttpTransport(app.request_urls, tokens.signing_secret, timing)
+        secret = tokens.signing_secret
+        transport = HttpTransport(app.app_id, app.request_urls, secret, timing, recorder)
     return Installation(app, tokens, Dispatch(app.app_id, transport, timing, recorder, faults))
 
 
@@ -216,8 +232,8 @@ async def _checkpoints(state_dir: Path, every_s: float) -> None:
             continue
 
 
-def _application(workspace: Workspace, port: int) -> web.Application:
-    application = web.Application(middlewares=[guard.guard(port)], client_max_size=MAX_BODY_BYTES)
+def _application(workspace: Workspace, keeper: guard.Guard) -> web.Application:
+    application = web.Application(middlewares=[keeper.middleware], client_max_size=MAX_BODY_BYTES)
     application.on_response_prepare.append(guard.add_headers)
     application.add_routes(
         [
@@ -227,7 +243,8 @@ def _application(workspace: Workspace, port: int) -> web.Application:
             web.get("/link", functools.partial(_link, workspace)),
             web.route("*", "/api/{method}", functools.partial(web_api.call, workspace)),
             web.post("/response/{key}", functools.partial(recording.respond, workspace)),
-            *file_routes.routes(workspace),
+            web.post(webhooks.PATH, functools.partial(webhooks.post, workspace)),
+            *file_routes.routes(workspace, keeper.is_person),
             *ui.routes(workspace),
         ]
     )

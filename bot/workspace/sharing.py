@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+from typing import Any
+
 from bot.workspace import posting
 from bot.workspace.files import File
 from bot.workspace.installed_app import InstalledApp
 from bot.workspace.people import Person
+from bot.workspace.rules import INVALID_BLOCKS, Complaint
 from bot.workspace.workspace import Workspace
 
 
@@ -24,6 +28,30 @@ def person_may_see(workspace: Workspace, person: Person, file: File) -> bool:
         return True
     places = [c for c in workspace.store.channels() if c.id in file.shares]
     return any(posting.may_see(workspace, person, channel) for channel in places)
+
+
+def slack_file_complaints(
+    workspace: Workspace,
+    app: InstalledApp,
+    content: Any,
+    at: str = "",
+    code: str = INVALID_BLOCKS,
+) -> list[Complaint]:
+    """Complaints about every `slack_file` in a checked message or view that the app cannot use
+    (yet); pointers begin at `at`.
+    """
+    may_use = functools.partial(app_may_see, workspace, app)
+    complaints = workspace.files.complaints(content.get("blocks"), may_use, f"{at}/blocks", code)
+    for index, attachment in enumerate(content.get("attachments") or []):
+        place = f"{at}/attachments/{index}/blocks"
+        complaints += workspace.files.complaints(attachment.get("blocks"), may_use, place, code)
+    return complaints
+
+
+def delay_s(workspace: Workspace, app_id: str = "") -> float:
+    """By how much a fault delays the file that an app has just uploaded ("" for a person's)."""
+    fault = workspace.faults.take("slow_file", app_id=app_id)
+    return fault.seconds if fault else 0.0
 
 
 def settle(workspace: Workspace) -> None:

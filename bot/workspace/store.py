@@ -224,17 +224,18 @@ class Store:
     def add(self, channel: str, message: Message) -> None:
         """Keeps a new message (its `ts` from `next_ts`)."""
         ts, root = message["ts"], message.get("thread_ts", message["ts"])
-        in_channel = root == ts or message.get("subtype") == "thread_broadcast"
-        row = (channel, ts, root, in_channel, message["user"], json.dumps(message))
+        row = (channel, ts, root, _is_in_channel(message), message["user"], json.dumps(message))
         with self._transaction():
             self._db.execute("INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?)", row)
             self._db.execute("UPDATE channels SET last_ts = ? WHERE id = ?", (ts, channel))
 
     def replace(self, channel: str, message: Message) -> None:
         """Keeps the new state of a message."""
-        query = "UPDATE messages SET author = ?, body = ? WHERE channel = ? AND ts = ?"
-        body = json.dumps(message)
-        self._db.execute(query, (message["user"], body, channel, message["ts"]))
+        query = (
+            "UPDATE messages SET author = ?, body = ?, in_channel = ? WHERE channel = ? AND ts = ?"
+        )
+        row = (message["user"], json.dumps(message), _is_in_channel(message))
+        self._db.execute(query, (*row, channel, message["ts"]))
 
     def remove(self, channel: str, ts: str) -> None:
         """Forgets a message."""
@@ -263,6 +264,14 @@ class Store:
         )
         rows = self._db.execute(query, (channel, root, root, *span.bounds, limit))
         return [json.loads(body) for (body,) in rows]
+
+    def messages_with(self, field: str) -> list[tuple[str, Message]]:
+        """Every message that has this field, with the id of its channel; the newest first."""
+        query = (
+            "SELECT channel, body FROM messages WHERE json_extract(body, '$.' || ?) IS NOT NULL"
+            " ORDER BY ts DESC"
+        )
+        return [(channel, json.loads(body)) for channel, body in self._db.execute(query, (field,))]
 
     def threads(self, channel: str, roots: Sequence[str]) -> dict[str, Mapping[str, Any]]:
         """What replies add to these roots, in Slack's words; a root without replies is left out."""
@@ -313,6 +322,12 @@ class Store:
             self._db.execute("ROLLBACK")
             raise
         self._db.execute("COMMIT")
+
+
+def _is_in_channel(message: Message) -> bool:
+    """Whether the channel itself shows the message: it is no reply, or a broadcast one."""
+    is_root = message.get("thread_ts", message["ts"]) == message["ts"]
+    return is_root or message.get("subtype") == "thread_broadcast"
 
 
 def _thread_fields(authors: Sequence[tuple[str, int, str]]) -> Mapping[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bot.workspace import payloads
+from bot.workspace import payloads, sharing
 from bot.workspace.acts import act_in_view, owner_of, response_url
 from bot.workspace.chosen import settled
 from bot.workspace.client_checks import complaints
@@ -94,9 +94,9 @@ def _apply(
     elif action == "errors":
         return Submitted(response_action="errors", errors=_checked_errors(view, reply))
     elif action == "update":
-        views.update(app.app, person.id, view, _checked_view(reply))
+        views.update(app.app, person.id, view, _checked_view(workspace, app, reply))
     elif action == "push":
-        views.push(app.app, person.id, _checked_view(reply))
+        views.push(app.app, person.id, _checked_view(workspace, app, reply))
     else:
         raise SlackError(INVALID_RESPONSE)
     return Submitted(response_action=action)
@@ -112,9 +112,13 @@ def _checked_errors(view: View, reply: Mapping[str, Any]) -> Mapping[str, str]:
     return errors
 
 
-def _checked_view(reply: Mapping[str, Any]) -> Mapping[str, Any]:
+def _checked_view(
+    workspace: Workspace, app: Installation, reply: Mapping[str, Any]
+) -> Mapping[str, Any]:
     view = reply.get("view")
     if check_view(view) or not isinstance(view, dict) or view["type"] != "modal":
+        raise SlackError(INVALID_RESPONSE)
+    if sharing.slack_file_complaints(workspace, app.app, view):
         raise SlackError(INVALID_RESPONSE)
     return view
 

@@ -5,6 +5,7 @@ test has to wait.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -88,6 +89,8 @@ class Timing:
     file_ready_s: float = 1.0
     # How often to look whether something is due by the clock.
     tick_s: float = 0.2
+    # How long after posting a message can be changed.
+    edit_window_s: float = math.inf
     # How long after a failed delivery an event is sent again.
     event_retries_after_s: tuple[float, ...] = (0.0, 60.0, 300.0)
     # Socket Mode: how long a ticket is good, how long a link lives (with debug_reconnects=true in

@@ -98,6 +98,7 @@ async def state(workspace: Workspace, request: web.Request) -> Json:
                 "id": c.id,
                 "name": of_bot[c.im_bot].bot_name if c.is_im else c.name,
                 "is_im": c.is_im,
+                "is_mpim": c.is_mpim,
                 "is_private": c.is_private,
                 "is_archived": c.is_archived,
                 "app_id": of_bot[c.im_bot].app_id if c.is_im else "",

@@ -31,7 +31,8 @@ async def upload(workspace: Workspace, request: web.Request) -> Json:
     if channel is None and thread_ts:
         raise UiRefused("A file in a thread needs a channel.")
     file = workspace.files.begin(name, len(content), person.id)
-    file = workspace.files.complete(workspace.files.receive(file, content))
+    file = workspace.files.receive(file, content)
+    file = workspace.files.complete(file, delay_s=sharing.delay_s(workspace))
     if channel is not None:
         shown = [workspace.files.in_message(file.id)]
         try:

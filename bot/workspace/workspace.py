@@ -52,6 +52,8 @@ class Workspace:
     homes: Homes
     offers: Offers = field(default_factory=Offers)
     ephemerals: Ephemerals = field(default_factory=Ephemerals)
+    # Ids of the apps whose bot token was taken back.
+    revoked: set[str] = field(default_factory=set)
     _background: set[asyncio.Task[Any]] = field(default_factory=set)
 
     def in_background(self, work: Coroutine[Any, Any, Any]) -> None:

@@ -6,11 +6,13 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Error, Page, sync_playwright
 from slack_sdk import WebClient
 
+from bot.workspace.timing import Timing
 from tests.browser.sample_app import MANIFEST, SampleApp
 from tests.harness import RunningWorkspace
 
@@ -42,7 +44,9 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Iterator[RunningWorkspace]:
-    running = RunningWorkspace(tmp_path / "workspace", MANIFEST)
+    """Without rate limits: many tests post more in a second than Slack takes."""
+    timing = Timing(has_rate_limits=False)
+    running = RunningWorkspace(tmp_path / "workspace", MANIFEST, timing=timing)
     yield running
     running.stop()
 
@@ -51,6 +55,12 @@ def workspace(tmp_path: Path) -> Iterator[RunningWorkspace]:
 def slack(workspace: RunningWorkspace) -> WebClient:
     """What a bot posts with."""
     return WebClient(workspace.bot_token, base_url=workspace.api_url)
+
+
+@pytest.fixture
+def no_rate_limits(workspace: RunningWorkspace) -> None:
+    """For a test that posts more at once than Slack takes."""
+    workspace.control(has_rate_limits=False)
 
 
 @pytest.fixture
@@ -81,7 +91,7 @@ def open_page(
         complaints.append(str(error))
 
     def open_one(
-        path: str = "/", *, url: str = workspace.url, ready: str = "#composer", **options: Any
+        path: str = "/", *, url: str = workspace.page_url, ready: str = "#composer", **options: Any
     ) -> Page:
         context = browser.new_context(**{"viewport": LAPTOP, **options})
         context.grant_permissions(["clipboard-read", "clipboard-write"])
@@ -90,7 +100,7 @@ def open_page(
         page = context.new_page()
         page.on("console", note)
         page.on("pageerror", broken)
-        page.goto(url.rstrip("/") + path)
+        page.goto(_address(url, path))
         page.wait_for_selector(ready)
         return page
 
@@ -98,6 +108,13 @@ def open_page(
     for context in contexts:
         context.close()
     assert complaints == []
+
+
+def _address(page_url: str, path: str) -> str:
+    """Another place of the workspace whose page has this address, with its token."""
+    known, wanted = urlsplit(page_url), urlsplit(path)
+    query = "&".join(part for part in (wanted.query, known.query) if part)
+    return urlunsplit(known._replace(path=wanted.path, query=query, fragment=wanted.fragment))
 
 
 @pytest.fixture

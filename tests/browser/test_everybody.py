@@ -18,7 +18,7 @@ from tests.harness import RunningWorkspace
 
 STATIC = Path(__file__).parents[2] / "bot" / "workspace" / "static"
 PHONE = {"width": 375, "height": 740}
-NOT_POSTED = {"card", "plan", "modal"}  # the workspace takes these later, or as a view
+NOT_POSTED = {"modal", "modal_inputs"}  # these are views
 
 pytestmark = pytest.mark.browser
 
@@ -33,6 +33,7 @@ def post_everything(slack: WebClient) -> str:
     return root
 
 
+@pytest.mark.usefixtures("no_rate_limits")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_anywhere(
     open_page: OpenPage, slack: WebClient, app: SampleApp, scheme: str
@@ -64,6 +65,7 @@ def test_axe_finds_nothing_anywhere(
     assert {where: what for where, what in found.items() if what} == {}
 
 
+@pytest.mark.usefixtures("no_rate_limits")
 def test_on_a_phone_everything_fits_and_the_sides_cover(
     open_page: OpenPage, slack: WebClient, app: SampleApp
 ) -> None:
@@ -99,6 +101,7 @@ def test_the_page_has_no_inline_script_and_its_vendored_files_are_what_their_tab
     assert stated == {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in scripts}
 
 
+@pytest.mark.usefixtures("no_rate_limits")
 def test_nothing_is_loaded_from_elsewhere(
     open_page: OpenPage, slack: WebClient, workspace: RunningWorkspace
 ) -> None:

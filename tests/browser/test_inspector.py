@@ -66,7 +66,7 @@ def test_the_sidebar_leads_to_the_inspector_and_back(browser_page: Page) -> None
 
 def test_before_anything_happens_it_says_what_will_stand_here(inspector: Page) -> None:
     expect(inspector.locator(".empty")).to_contain_text("Nothing has been seen yet")
-    expect(inspector.get_by_role("status").filter(has_text="0 entries")).to_be_visible()
+    expect(inspector.locator(".counts")).to_have_text("0 entries")
 
 
 def test_a_call_appears_as_it_happens_with_app_outcome_and_time(
@@ -212,6 +212,54 @@ def test_messages_that_come_meanwhile_are_unread_and_people_can_be_switched(
     become(inspector, "Grace Hopper")
     expect(inspector.get_by_role("heading", name="Inspector")).to_be_visible()
     expect(rows(inspector, "chat.postMessage")).to_have_count(1)
+
+
+def call_often(slack: WebClient, count: int) -> None:
+    for number in range(count):
+        slack.api_call("auth.test", json={"number": number})
+
+
+def test_of_many_entries_only_those_in_sight_are_drawn_and_the_newest_are_shown(
+    inspector: Page, slack: WebClient
+) -> None:
+    call_often(slack, 300)
+    expect(inspector.locator(".counts")).to_have_text("300 entries")
+    assert rows(inspector).count() < 80
+    expect(inspector.locator("[data-n='300']")).to_be_in_viewport()
+    expect(inspector.locator("[data-n='1']")).to_have_count(0)
+    inspector.locator("[data-n='300']").press("Home")
+    expect(inspector.locator("[data-n='1']")).to_be_in_viewport()
+
+
+def test_whoever_reads_is_not_carried_away_by_what_comes(inspector: Page, slack: WebClient) -> None:
+    call_often(slack, 60)
+    expect(inspector.locator(".counts")).to_have_text("60 entries")
+    inspector.locator("[data-n='60']").press("Home")
+    first = inspector.locator("[data-n='1']")
+    before = first.bounding_box()
+    post(slack, text="news")
+    newer = inspector.get_by_role("button", name="Newer")
+    expect(newer).to_be_visible()
+    assert first.bounding_box() == before
+    newer.click()
+    expect(rows(inspector, "chat.postMessage")).to_be_in_viewport()
+
+
+def test_on_a_phone_limits_and_faults_open_over_the_table_and_give_the_focus_back(
+    open_page: OpenPage,
+) -> None:
+    page = open_page(ADDRESS, ready=READY, viewport=PHONE)
+    side = page.get_by_role("complementary", name="State and faults")
+    expect(side).to_have_count(0)
+    opener = page.get_by_role("button", name="Faults")
+    opener.click()
+    expect(side.get_by_role("tab", name="Faults")).to_be_focused()
+    page.keyboard.press("ArrowLeft")
+    expect(side.get_by_role("tab", name="Limits and apps")).to_be_focused()
+    expect(side.get_by_role("heading", name="Connections")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(side).to_have_count(0)
+    expect(opener).to_be_focused()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -128,3 +128,14 @@ def test_rate_limits_show_how_much_is_used_and_can_be_switched_off(
         post(slack, text=f"line {number}")
     switch.click()
     expect(toast(inspector).last).to_contain_text("Rate limits are on.")
+
+
+def test_sockets_are_told_to_disconnect_with_the_reason_that_was_chosen(
+    inspector: Page, app: SampleApp, workspace: RunningWorkspace
+) -> None:
+    inspector.get_by_label("Reason").select_option("refresh_requested")
+    inspector.get_by_role("button", name="Disconnect all sockets").click()
+    expect(toast(inspector)).to_contain_text(
+        "All sockets are told to disconnect: refresh_requested."
+    )
+    expect(inspector.locator(".entry", has_text="disconnect").first).to_be_visible()

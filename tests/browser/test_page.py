@@ -44,6 +44,7 @@ def test_messages_of_one_hand_are_grouped_under_one_name(
     expect(browser_page.locator("article .app")).to_have_text("APP")
 
 
+@pytest.mark.usefixtures("no_rate_limits")
 def test_an_edited_message_changes_in_place_and_nothing_scrolls(
     browser_page: Page, slack: WebClient
 ) -> None:
@@ -59,6 +60,7 @@ def test_an_edited_message_changes_in_place_and_nothing_scrolls(
     assert log.evaluate("box => box.scrollTop") == 0
 
 
+@pytest.mark.usefixtures("no_rate_limits")
 def test_the_list_follows_its_end_only_while_somebody_is_there(
     browser_page: Page, slack: WebClient
 ) -> None:
@@ -72,6 +74,7 @@ def test_the_list_follows_its_end_only_while_somebody_is_there(
     expect(article(browser_page, "news")).to_be_in_viewport()
 
 
+@pytest.mark.usefixtures("no_rate_limits")
 def test_older_messages_are_read_when_scrolled_to(open_page: OpenPage, slack: WebClient) -> None:
     for number in range(130):
         post(slack, text=f"line {number}.")
@@ -160,7 +163,7 @@ def test_over_a_restart_of_the_workspace_nothing_is_missing_and_nothing_is_doubl
     workspace.stop()
     expect(browser_page.get_by_text("Connection lost")).to_be_visible()
     port = int(workspace.url.rsplit(":", 1)[1])
-    again = RunningWorkspace(tmp_path / "workspace", MANIFEST, port=port)
+    again = RunningWorkspace(tmp_path / "workspace", MANIFEST, port=port, token=workspace.token)
     post(slack, text="after")
     expect(article(browser_page, "after")).to_have_count(1)
     expect(article(browser_page, "before")).to_have_count(1)

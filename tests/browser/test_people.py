@@ -17,12 +17,20 @@ from tests.browser.sample_app import MANIFEST, SampleApp
 from tests.browser.steps import become
 from tests.harness import RunningWorkspace
 
-SCOPES = ["channels:manage", "channels:read", "chat:write", "groups:read", "groups:write"]
+SCOPES = [
+    "channels:manage",
+    "channels:read",
+    "im:write",
+    "chat:write",
+    "groups:read",
+    "groups:write",
+]
 SAMPLE = {**MANIFEST, "oauth_config": {"scopes": {"bot": [*SCOPES, "commands", "users:read"]}}}
 PHONE = {"width": 390, "height": 844}
 OTHER: dict[str, Any] = {
     "display_information": {"name": "Weather"},
     "features": {
+        "app_home": {"messages_tab_enabled": False},
         "slash_commands": [{"command": "/weather", "description": "Rain or shine"}],
     },
     "oauth_config": {"scopes": {"bot": ["commands"]}},
@@ -55,6 +63,17 @@ def test_the_menu_says_who_is_owner_member_and_guest(browser_page: Page) -> None
     )
 
 
+def test_owners_and_guests_are_marked_where_they_write(
+    browser_page: Page, workspace: RunningWorkspace
+) -> None:
+    for user in ("U0ADA", "U0GRACE", "U0GUEST"):
+        workspace.message(f"from {user}", user=user)
+    for user, marks in (("U0ADA", ["Owner"]), ("U0GRACE", []), ("U0GUEST", ["Guest"])):
+        message = browser_page.locator("article", has_text=f"from {user}")
+        expect(message.locator(".role")).to_have_text(marks)
+    assert violations(browser_page) == []
+
+
 def test_each_app_says_in_the_sidebar_whether_it_is_connected(
     open_page: OpenPage, app: SampleApp
 ) -> None:
@@ -81,6 +100,16 @@ def test_an_apps_entry_leads_to_its_own_address(browser_page: Page) -> None:
 def test_the_address_of_an_app_that_is_not_installed_shows_a_channel(open_page: OpenPage) -> None:
     page = open_page("/#home/A0NOBODY")
     expect(page.get_by_role("heading", level=1)).to_contain_text("tuning")
+
+
+def test_the_messages_of_an_app_are_unread_at_its_entry_which_leads_to_them(
+    browser_page: Page, slack: WebClient
+) -> None:
+    slack.chat_postMessage(channel="U0ADA", text="for you")
+    browser_page.get_by_role("link", name="Sample Unread messages not connected").click()
+    expect(browser_page.locator("article", has_text="for you")).to_be_visible()
+    entry = browser_page.get_by_role("link", name="Sample not connected")
+    expect(entry).to_have_attribute("aria-current", "page")
 
 
 def test_each_command_says_whose_it_is(browser_page: Page) -> None:

@@ -35,7 +35,7 @@ class Run:
                 break
         found = re.search(r"http\S+", self.welcome)
         assert found, self.welcome
-        self.ada = Person(found[0])
+        self.ada = Person.at(found[0])
 
     def kill(self) -> None:
         self.process.kill()

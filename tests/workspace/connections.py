@@ -140,18 +140,30 @@ class _Quiet(WSGIRequestHandler):
 
 
 @contextmanager
+def serving(server: WSGIServer, app: App) -> Iterator[None]:
+    """Serves a Bolt app with Bolt's adapter."""
+    server.set_app(SlackRequestHandler(app))
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    yield
+    server.shutdown()
+    thread.join()
+
+
+def new_server() -> WSGIServer:
+    """A server that listens on a free port already; `serving` makes it answer."""
+    return _Server(("127.0.0.1", 0), _Quiet)
+
+
+@contextmanager
 def sync_http(place: Place) -> Iterator[Connected]:
     clock, ledger = Clock(), Ledger()
-    with _Server(("127.0.0.1", 0), _Quiet) as server:
+    with new_server() as server:
         workspace = place.workspace(clock, server.server_port)
         app = bolt_app(workspace, ledger)
-        server.set_app(SlackRequestHandler(app))
-        serving = threading.Thread(target=server.serve_forever, args=(0.05,))
-        serving.start()
-        yield Connected(workspace, SyncBot(app, ledger), clock, is_http=True)
-        workspace.stop()
-        server.shutdown()
-        serving.join()
+        with serving(server, app):
+            yield Connected(workspace, SyncBot(app, ledger), clock, is_http=True)
+            workspace.stop()
 
 
 # --- AsyncApp -------------------------------------------------------------------------------------

@@ -190,6 +190,11 @@ MESSAGE_ROWS: Mapping[str, Row] = {
         )
         for kind, name in PERSON_LISTS.items()
     },
+    "multi external select: min_query_length": smallest(
+        0,
+        "/accessory/min_query_length",
+        lambda n: accessory("multi_external_select", min_query_length=n),
+    ),
     "conversations select: a filter of 1": one_of(
         "/elements/0/filter/include",
         lambda n: actions({"type": "conversations_select", "filter": {"include": ["im"] * n}}),
@@ -240,6 +245,41 @@ MESSAGE_ROWS: Mapping[str, Row] = {
     "context_actions: 1 element": one_of("/elements", lambda n: context_actions(*[icon()] * n)),
     "slack_file: id of 255": longest(255, "/slack_file/id", lambda x: picture(id=x)),
     "slack_file: url of 3000": longest(3000, "/slack_file/url", lambda x: picture(url=x)),
+    "slack_file: an id or a url": (
+        [picture(id="F1")],
+        [picture()],
+        "missing required field: id [json-pointer:/blocks/0/slack_file]",
+    ),
+    "image element: a url or a slack_file": (
+        [accessory("image", alt_text="x", slack_file={"id": "F1"})],
+        [accessory("image", alt_text="x")],
+        "missing required field: image_url [json-pointer:/blocks/0/accessory]",
+    ),
+    "multi select: options or groups": (
+        [accessory("multi_static_select", option_groups=[group()])],
+        [accessory("multi_static_select")],
+        "missing required field: options [json-pointer:/blocks/0/accessory]",
+    ),
+    "multi select: initial options of its own": (
+        [accessory("multi_static_select", options=options(2), initial_options=options(2))],
+        [accessory("multi_static_select", options=options(1), initial_options=options(2))],
+        "must match one of the options [json-pointer:/blocks/0/accessory/initial_options/1]",
+    ),
+    "radio buttons: an initial option of its own": (
+        [accessory("radio_buttons", options=options(2), initial_option=options(2)[1])],
+        [accessory("radio_buttons", options=options(1), initial_option=options(2)[1])],
+        "must match one of the options [json-pointer:/blocks/0/accessory/initial_option]",
+    ),
+    "checkboxes: initial options of its own": (
+        [accessory("checkboxes", options=options(2), initial_options=options(2))],
+        [accessory("checkboxes", options=options(1), initial_options=options(2))],
+        "must match one of the options [json-pointer:/blocks/0/accessory/initial_options/1]",
+    ),
+    "container: a title of either kind": (
+        [{"type": "container", "rich_text_title": rich(), "child_blocks": [section()]}],
+        [{"type": "container", "child_blocks": [section()]}],
+        "missing required field: title [json-pointer:/blocks/0]",
+    ),
     "timepicker: timezone of 255": longest(
         255, "/elements/0/timezone", lambda x: actions({"type": "timepicker", "timezone": x})
     ),
@@ -299,6 +339,11 @@ VIEW_ROWS: Mapping[str, ViewRow] = {
         modal(section()),
         {**modal(), "blocks": []},
         "no less than 1 items allowed [json-pointer:/view/blocks]",
+    ),
+    "plain_text_input: nothing at first": (
+        modal(an_input(text_input(initial_value=""))),
+        modal(an_input(text_input(initial_value=None))),
+        "must provide a string [json-pointer:/view/blocks/0/element/initial_value]",
     ),
     "view: nothing to remember": (
         modal(private_metadata="", callback_id="", external_id=""),

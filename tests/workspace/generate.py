@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.workspace.block_rules import MODAL, RICH_TEXT
-from bot.workspace.element_rules import DATE, DECIMAL, ELEMENTS, TIME, URL
+from bot.workspace.element_rules import BUTTON, CONFIRM, DATE, DECIMAL, ELEMENTS, TIME, URL
 from bot.workspace.rules import Array, Choice, Flag, Json, Number, Object, Rule, String, Tagged
 from bot.workspace.surface_rules import BLOCKS, VIEWS
 from tests.workspace.builders import modal
@@ -24,8 +24,9 @@ SAMPLES = {
     TIME.pattern: "23:59",
     DECIMAL.pattern: "1",
 }
-# Blocks that also stand in other blocks are tried in full by themselves.
-TRIED_ELSEWHERE = (RICH_TEXT, *(block.rule for block in BLOCKS.values()))
+# Blocks that also stand in other blocks are tried in full by themselves; a confirmation, that
+# nearly every element has, in a button.
+TRIED_ELSEWHERE = (RICH_TEXT, CONFIRM, *(block.rule for block in BLOCKS.values()))
 
 
 def _is_tried_elsewhere(rule: Rule) -> bool:
@@ -245,11 +246,19 @@ def payload(kind: str, block: Any) -> dict[str, Any]:
     return {"blocks": [block]}
 
 
+def confirming(confirm: Any) -> dict[str, Any]:
+    """A button with this confirmation, as it is sent."""
+    button = {**least(BUTTON), "confirm": confirm}
+    return payload("actions", {"type": "actions", "elements": [button]})
+
+
 def good_payloads() -> Iterator[tuple[str, dict[str, Any]]]:
     """Every block on the surface for it, and every view, in all the ways that are accepted."""
     for kind, block in BLOCKS.items():
         for value in good_objects(block.rule):
             yield kind, payload(kind, value)
+    for value in good_objects(CONFIRM):
+        yield "confirm", confirming(value)
     for kind, view in VIEWS.items():
         for value in good_objects(view):
             # A modal with an input needs a button to submit it.
@@ -267,3 +276,6 @@ def broken_payloads() -> Iterator[tuple[str, Broken]]:
             sent = payload(kind, one.value)
             at = "/view/blocks/0" if "view" in sent else "/blocks/0"
             yield kind, Broken(sent, one.how, at + one.pointer)
+    for one in broken_objects(CONFIRM):
+        at = "/view/blocks/0/elements/0/confirm"
+        yield "confirm", Broken(confirming(one.value), one.how, at + one.pointer)

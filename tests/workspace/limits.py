@@ -1007,6 +1007,11 @@ PAYLOAD_LIMITS: Mapping[str, tuple[Json, Json, str]] = {
         {"text": "x", "blocks": {}},
         "invalid_blocks_format",
     ),
+    "attachments: of objects": (
+        {"attachments": [{}]},
+        {"attachments": ["x"]},
+        "invalid_attachments",
+    ),
     "attachments: a list": (
         {"text": "x", "attachments": []},
         {"text": "x", "attachments": {}},

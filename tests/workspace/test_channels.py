@@ -12,6 +12,7 @@ from slack_sdk.errors import SlackApiError
 
 from bot.workspace.channels import wrong_name
 from bot.workspace.person import PersonRefused
+from bot.workspace.timing import Timing
 from tests.harness import RunningWorkspace
 from tests.workspace.conftest import MANIFEST
 
@@ -40,6 +41,7 @@ def workspace(tmp_path: Path) -> Iterator[RunningWorkspace]:
         tmp_path / "state",
         manifest("keeper", *scopes),
         manifest("reader", "channels:read", "chat:write", "chat:write.public"),
+        timing=Timing(has_rate_limits=False),
     )
     yield running
     running.stop()

@@ -5,9 +5,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
+from slack_bolt.adapter.socket_mode import SocketModeHandler as Builtin
 
 from bot.workspace.person import Person, filled
 from tests.harness import RunningWorkspace
@@ -17,12 +19,22 @@ from tests.workspace.conformance_app import (
     Bot,
     Got,
     Json,
+    Ledger,
     Plan,
     error,
     refusal,
 )
 from tests.workspace.conftest import MANIFEST, SCOPES
-from tests.workspace.connections import WAYS, Behind, Connected, Place
+from tests.workspace.connections import (
+    WAYS,
+    Behind,
+    Connected,
+    Place,
+    bolt_app,
+    new_server,
+    over_http,
+    serving,
+)
 
 TUNING = "C0TUNING"
 EVENTS = ["app_mention", "message.channels", "message.im"]
@@ -39,7 +51,12 @@ def connected(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, behind: Behind
 ) -> Iterator[Connected]:
     folder = tmp_path_factory.mktemp(request.param)
-    place = Place(folder, CONFORMANCE, {"event_retries_after_s": (0.0, 0.0, 0.0)}, behind)
+    place = Place(
+        folder,
+        CONFORMANCE,
+        {"event_retries_after_s": (0.0, 0.0, 0.0), "has_rate_limits": False},
+        behind,
+    )
     with WAYS[request.param](place) as made:
         yield made
 
@@ -129,6 +146,7 @@ def modal(title: str = "Form", **more: Any) -> Json:
 
 
 BUTTON: Json = {"type": "button", "action_id": "go", "text": plain("Go"), "value": "1"}
+GO = {"block_id": "row", "action_id": "go"}
 ROW: Json = {"type": "actions", "block_id": "row", "elements": [BUTTON]}
 
 
@@ -216,14 +234,19 @@ def test_a_view_is_updated_by_its_newest_hash(at: Bench) -> None:
 
 
 def test_views_pile_up_to_three(at: Bench) -> None:
-    root = at.open()
+    root = at.open(blocks=[ROW])
+
+    def pressed() -> str:
+        """The trigger of a button in the form on top."""
+        view = at.seen()
+        at.ada.action({"type": "button", **GO}, view_id=view["id"])
+        return str(at.got("block_actions", about=view["id"]).body["trigger_id"])
+
     for height in (2, 3):
-        _, got = at.command()
-        trigger = got.body["trigger_id"]
-        pushed = at.bot.call("views_push", trigger_id=trigger, view=modal(f"View {height}"))
-        assert pushed["view"]["root_view_id"] == root["id"]
-    _, got = at.command()
-    fourth = error(at.bot, "views_push", trigger_id=got.body["trigger_id"], view=modal())
+        view = modal(f"View {height}", blocks=[ROW])
+        pushed = at.bot.call("views_push", trigger_id=pressed(), view=view)["view"]
+        assert pushed["root_view_id"] == root["id"]
+    fourth = error(at.bot, "views_push", trigger_id=pressed(), view=modal())
     assert fourth == "push_limit_reached"
 
 
@@ -538,3 +561,32 @@ def test_a_direct_message_is_an_event(at: Bench) -> None:
     at.ada.message(at.word, channel=direct)
     event = at.got("message", about=at.word).body["event"]
     assert (event["channel"], event["channel_type"]) == (direct, "im")
+
+
+# --- transports -----------------------------------------------------------------------------------
+
+
+def test_one_app_object_runs_over_either_transport(tmp_path: Path, behind: Behind) -> None:
+    ledger = Ledger()
+    with new_server() as server:
+        manifest = over_http(CONFORMANCE, server.server_port)
+        first = RunningWorkspace(tmp_path, manifest)
+        app = bolt_app(first, ledger)
+        ledger.plan("command", Plan({"text": "over HTTP"}))
+        with serving(server, app):
+            assert first.command(COMMAND)["response"] == "over HTTP"
+        first.stop()
+    # The folder keeps the tokens, and the app the address.
+    second = RunningWorkspace(tmp_path, CONFORMANCE, port=int(first.url.rpartition(":")[2]))
+    handler = Builtin(app, second.app_token)
+    handler.connect()
+    ledger.plan("command", Plan({"text": "over a socket"}))
+    assert second.command(COMMAND)["response"] == {"text": "over a socket"}
+    bodies = [ledger.queue("command").get(timeout=WAIT_S).body for _ in range(2)]
+    assert set(bodies[0]) == set(bodies[1])
+
+    def end() -> None:
+        handler.close()
+        second.stop()
+
+    behind(end)

@@ -44,7 +44,7 @@ def manifest(name: str, *scopes: str) -> dict[str, Any]:
 @pytest.fixture
 def workspace(tmp_path: Path, clock: Clock) -> Iterator[RunningWorkspace]:
     """Two apps with files, the second with files:write alone."""
-    timing = Timing(clock=clock, file_ready_s=READY_S, tick_s=0.01)
+    timing = Timing(clock=clock, file_ready_s=READY_S, tick_s=0.01, has_rate_limits=False)
     running = RunningWorkspace(
         tmp_path / "state",
         manifest("painter", *SCOPES_WITH_FILES),
@@ -286,6 +286,31 @@ def test_a_file_that_slack_does_not_draw_is_refused_in_an_image_block(
         post_blocks(client, image_block(url="https://files.slack.com/files-pri/T0LOCAL-F9/a.png"))
 
 
+def test_a_view_shows_a_file_when_it_is_ready(client: WebClient, clock: Clock) -> None:
+    file = client.files_upload_v2(filename="a.png", content=pictures.png())["file"]
+    view = {"type": "home", "blocks": [image_block(id=file["id"])]}
+    with pytest.raises(SlackApiError) as refused:
+        client.views_publish(user_id="U0ADA", view=view)
+    answer = refused.value.response
+    assert answer["error"] == "invalid_arguments"
+    assert answer["errors"] == ["invalid slack file [json-pointer:/view/blocks/0/slack_file]"]
+    clock.advance(READY_S)
+    client.views_publish(user_id="U0ADA", view=view)
+
+
+def test_a_fault_makes_a_file_slow(
+    client: WebClient, workspace: RunningWorkspace, clock: Clock
+) -> None:
+    workspace.control(fault={"kind": "slow_file", "seconds": 30})
+    slow = client.files_upload_v2(filename="a.png", content=pictures.png())["file"]["id"]
+    usual = client.files_upload_v2(filename="b.png", content=pictures.png())["file"]["id"]
+    clock.advance(READY_S)
+    assert client.files_info(file=usual)["file"]["mimetype"] == "image/png"
+    assert client.files_info(file=slow)["file"]["mimetype"] == ""
+    clock.advance(30)
+    assert client.files_info(file=slow)["file"]["mimetype"] == "image/png"
+
+
 def test_pages_see_a_file_come_to_life(
     client: WebClient, workspace: RunningWorkspace, clock: Clock
 ) -> None:
@@ -299,7 +324,7 @@ def test_pages_see_a_file_come_to_life(
 
 def test_files_and_their_readiness_survive_a_restart(tmp_path: Path, clock: Clock) -> None:
     def start() -> tuple[RunningWorkspace, WebClient]:
-        timing = Timing(clock=clock, file_ready_s=READY_S, tick_s=0.01)
+        timing = Timing(clock=clock, file_ready_s=READY_S, tick_s=0.01, has_rate_limits=False)
         running = RunningWorkspace(tmp_path, manifest("painter", *SCOPES_WITH_FILES), timing=timing)
         return running, WebClient(running.bot_token, base_url=running.api_url)
 
@@ -364,7 +389,10 @@ def test_apps_load_with_files_read_what_they_may_see(
     assert headers["Content-Type"] == "image/png"
     assert headers["Content-Disposition"] == "inline; filename*=UTF-8''a%20b.png"
     assert headers["X-Content-Type-Options"] == "nosniff"
-    assert load(file["url_private_download"])[2]["Content-Disposition"].startswith("attachment")
+    assert load(file["url_private_download"], workspace.token)[2]["Content-Disposition"].startswith(
+        "attachment"
+    )
+    assert load(url)[0] == 401
     assert load(url, "xoxb-wrong")[0] == 401
     assert load(url, workspace.app_token)[0] == 401
     assert load(url, workspace.apps[1]["bot_token"])[0] == 403, "it has no files:read"
@@ -379,7 +407,7 @@ def test_what_a_browser_would_run_is_only_ever_downloaded(
 ) -> None:
     content = "<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>"
     file = client.files_upload_v2(filename=name, content=content)["file"]
-    _, _, headers = load(file["url_private"])
+    _, _, headers = load(file["url_private"], workspace.token)
     assert headers["Content-Type"] == "application/octet-stream"
     assert headers["Content-Disposition"].startswith("attachment")
     assert headers["X-Content-Type-Options"] == "nosniff"
@@ -420,7 +448,9 @@ def upload_as_person(
 
 def ask_page(workspace: RunningWorkspace, path: str, body: dict[str, Any]) -> Any:
     request = urllib.request.Request(
-        f"{workspace.url}/ui/{path}", json.dumps(body).encode(), HEADERS
+        f"{workspace.url}/ui/{path}",
+        json.dumps(body).encode(),
+        {**HEADERS, **workspace.headers},
     )
     try:
         with urllib.request.urlopen(request) as response:
@@ -432,7 +462,9 @@ def ask_page(workspace: RunningWorkspace, path: str, body: dict[str, Any]) -> An
 
 def files_of(workspace: RunningWorkspace, *ids: str, user: str = "U0ADA") -> list[str]:
     query = urllib.parse.urlencode({"user": user, "ids": ",".join(ids)})
-    with urllib.request.urlopen(f"{workspace.url}/ui/files?{query}") as response:
+    url = f"{workspace.url}/ui/files?{query}"
+    request = urllib.request.Request(url, headers=workspace.headers)
+    with urllib.request.urlopen(request) as response:
         return [file["id"] for file in json.load(response)["files"]]
 
 

@@ -69,17 +69,8 @@ def test_a_command_is_a_signed_form(tmp_path: Path) -> None:
 
 def test_an_interaction_is_a_form_with_one_field_and_an_event_is_json(tmp_path: Path) -> None:
     async def play(wire: Wire, listener: Listener) -> None:
-        button = {"type": "button", "action_id": "b", "text": {"type": "plain_text", "text": "B"}}
-        blocks = [{"type": "actions", "block_id": "row", "elements": [button]}]
-        token = {"Authorization": f"Bearer {wire.running.tokens.bot_token}"}
-        body = {"channel": "C0TUNING", "text": "x", "blocks": blocks}
-        url = f"{wire.running.url}/api/chat.postMessage"
-        async with wire.session.post(url, json=body, headers=token) as response:
-            ts = (await response.json())["ts"]
+        assert (await wire.press())["delivered"]
         assert (await listener.next()).path == "/events", "an app hears of its own messages, too"
-        pressed = {"type": "button", "block_id": "row", "action_id": "b"}
-        place = {"channel": "C0TUNING", "message_ts": ts}
-        assert (await wire.person("action", action=pressed, **place))["delivered"]
         got = await listener.next()
         assert got.path == "/action"
         (payload,) = parse_qs(got.body.decode(), strict_parsing=True)["payload"]
@@ -251,9 +242,11 @@ def test_every_attempt_is_recorded_with_its_status(tmp_path: Path) -> None:
     async def play(wire: Wire, listener: Listener) -> None:
         listener.answer = always(status=418)
         await wire.command()
-        async with wire.session.get(f"{wire.running.url}/ui/inspector") as response:
-            inspector = await response.json()
-        (entry,) = (entry for entry in inspector["entries"] if entry["kind"] == "http")
+        inspector = await wire.seen("inspector")
+        question, entry = (entry for entry in inspector["entries"] if entry["kind"] == "http")
+        assert (question["name"], question["ok"], question["status"]) == (
+            "url_verification", True, 200,
+        )  # fmt: skip
         assert entry["name"] == "slash_commands /weather" and entry["status"] == 418
         assert entry["error"] == "http_client_error"
         assert inspector["apps"][0]["transport"] == "http"
@@ -327,10 +320,10 @@ def test_an_app_over_http_cannot_open_a_socket(tmp_path: Path) -> None:
     "url",
     ["https://example.org/slack", "http://10.0.0.1/", "http://localhost.example.org/",
      "http://127.0.0.1.example.org/", "http://127.0.0.1@example.org/", "ftp://127.0.0.1/",
-     "//127.0.0.1/", "http://[::1", "http://127.0.0.1:99999/", "http://2130706434.org/"],
+     "//127.0.0.1/", "http://[::1", 3000, ["http://127.0.0.1/"], "http://127.0.0.1:99999/", "http://2130706434.org/"],
 )  # fmt: skip
 @pytest.mark.parametrize("which", ["command", "action", "options", "events"])
-def test_a_request_url_of_another_machine_is_refused(which: str, url: str) -> None:
+def test_a_request_url_of_another_machine_is_refused(which: str, url: Any) -> None:
     with pytest.raises(ManifestRefused, match="this machine alone") as refused:
         RequestUrls.of(over_http({**ALL_LOCAL, which: url}))
     assert repr(url) in str(refused.value) and "weather-bot" in str(refused.value)

@@ -114,7 +114,9 @@ def test_tokens_are_not_kept(body: dict[str, Any]) -> None:
 
 
 def inspect(workspace: RunningWorkspace, query: str = "") -> Any:
-    with urllib.request.urlopen(f"{workspace.url}/ui/inspector?user=U0ADA{query}") as response:
+    url = f"{workspace.url}/ui/inspector?user=U0ADA{query}"
+    request = urllib.request.Request(url, headers=workspace.headers)
+    with urllib.request.urlopen(request) as response:
         return json.load(response)
 
 

@@ -93,7 +93,7 @@ def typed_fields(value: object) -> Iterator[tuple[str, str]]:
 
 def test_what_we_accept_the_schema_accepts() -> None:
     accepted = list(examples())
-    assert len(accepted) > 4000
+    assert len(accepted) > 3000
     used = set()
     for name, payload in accepted:
         assert complaints_about(payload) == (), name
@@ -105,7 +105,7 @@ def test_what_we_accept_the_schema_accepts() -> None:
 
 def test_what_the_schema_refuses_we_refuse() -> None:
     refused = [one for _, one in broken_payloads() if not schema_accepts(one.value)]
-    assert len(refused) > 4000
+    assert len(refused) > 3000
     accepted = [one for one in refused if not complaints_about(one.value)]
     assert accepted == []
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -49,7 +47,7 @@ def test_a_foreign_host_name_is_refused_everywhere(
 @pytest.mark.parametrize("name", ["127.0.0.1", "localhost", "[::1]"])
 def test_every_name_of_this_machine_is_taken(workspace: RunningWorkspace, name: str) -> None:
     host = f"{name}:{urlsplit(workspace.url).port}"
-    assert ask(workspace, "GET", "/ui/state", {"Host": host})[0] == 200
+    assert ask(workspace, "GET", "/ui/state", {"Host": host, **workspace.headers})[0] == 200
 
 
 @pytest.mark.parametrize(
@@ -65,15 +63,16 @@ def test_a_post_that_another_origin_could_send_is_refused(
     workspace: RunningWorkspace, headers: dict[str, str]
 ) -> None:
     body = json.dumps({"channel": TUNING, "text": "forged"})
-    assert ask(workspace, "POST", "/ui/message", headers, body)[0] == 403
+    with_token = {**headers, **workspace.headers}
+    assert ask(workspace, "POST", "/ui/message", with_token, body)[0] == 403
     assert workspace.messages() == []
-    assert ask(workspace, "POST", "/ui/message", OURS, body)[0] == 200
+    assert ask(workspace, "POST", "/ui/message", {**OURS, **workspace.headers}, body)[0] == 200
     assert [m["text"] for m in workspace.messages()] == ["forged"]
 
 
 @pytest.mark.parametrize("path", ["/", "/archives/C0TUNING/p1", "/static/app.js", "/ui/state"])
 def test_every_answer_carries_the_content_policy(workspace: RunningWorkspace, path: str) -> None:
-    status, _, headers = ask(workspace, "GET", path, {})
+    status, _, headers = ask(workspace, "GET", path, workspace.headers)
     assert status == 200
     assert headers["Content-Security-Policy"] == (
         "default-src 'self'; img-src 'self' data:; style-src 'self'; script-src 'self'; "
@@ -91,14 +90,16 @@ def test_nothing_outside_the_static_folder_is_served(
 
 @pytest.mark.parametrize("body", ["", "{", "[]", '{"channel": 7}', '{"channel": "C0TUNING"}'])
 def test_a_wrong_body_is_refused_with_a_sentence(workspace: RunningWorkspace, body: str) -> None:
-    status, answer, _ = ask(workspace, "POST", "/ui/message", OURS, body)
+    headers = {**OURS, **workspace.headers}
+    status, answer, _ = ask(workspace, "POST", "/ui/message", headers, body)
     assert status in (400, 404) and json.loads(answer)["error"].endswith(".")
 
 
 def test_a_command_in_a_thread_is_refused_in_slacks_words(workspace: RunningWorkspace) -> None:
     root = workspace.message("hello")["ts"]
     body = json.dumps({"channel": TUNING, "command": "/weather", "text": "x", "thread_ts": root})
-    status, answer, _ = ask(workspace, "POST", "/ui/command", OURS, body)
+    headers = {**OURS, **workspace.headers}
+    status, answer, _ = ask(workspace, "POST", "/ui/command", headers, body)
     assert status == 400
     assert json.loads(answer)["error"] == "/weather is not supported in threads. Sorry!"
 
@@ -144,8 +145,8 @@ def test_the_page_learns_who_and_what_there_is(workspace: RunningWorkspace) -> N
 
 
 def test_nobody_is_the_first_person(workspace: RunningWorkspace) -> None:
-    with urllib.request.urlopen(f"{workspace.url}/ui/state") as response:
-        assert json.load(response)["me"]["id"] == "U0ADA"
+    _, body, _ = ask(workspace, "GET", "/ui/state", workspace.headers)
+    assert json.loads(body)["me"]["id"] == "U0ADA"
     with pytest.raises(PersonRefused, match="no person 'U0BOT'"):
         workspace.state(user="U0BOT")
 

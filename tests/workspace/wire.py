@@ -44,10 +44,21 @@ class Wire:
 
     async def person(self, act: str, **body: Any) -> Json:
         """POST /ui/..."""
-        url, headers = f"{self.running.url}/ui/{act}", {"X-Workspace-Client": "1"}
+        url, headers = f"{self.running.url}/ui/{act}", {**self._headers, "X-Workspace-Client": "1"}
         async with self.session.post(url, json=body, headers=headers) as response:
             answer: Json = await response.json()
             return answer
+
+    async def seen(self, what: str) -> Json:
+        """GET /ui/..."""
+        url = f"{self.running.url}/ui/{what}"
+        async with self.session.get(url, headers=self._headers) as response:
+            answer: Json = await response.json()
+            return answer
+
+    @property
+    def _headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.running.token}"}
 
     async def command(self, text: str = "") -> Json:
         return await self.person("command", channel="C0TUNING", command="/weather", text=text)
@@ -56,10 +67,21 @@ class Wire:
         """An event for every app that listens."""
         return await self.person("message", channel="C0TUNING", text=text)
 
+    async def press(self) -> Json:
+        """Presses a button that the app has just posted."""
+        button = {"type": "button", "action_id": "b", "text": {"type": "plain_text", "text": "B"}}
+        blocks = [{"type": "actions", "block_id": "row", "elements": [button]}]
+        token = {"Authorization": f"Bearer {self.running.tokens.bot_token}"}
+        body = {"channel": "C0TUNING", "text": "x", "blocks": blocks}
+        url = f"{self.running.url}/api/chat.postMessage"
+        async with self.session.post(url, json=body, headers=token) as response:
+            ts = (await response.json())["ts"]
+        pressed = {"type": "button", "block_id": "row", "action_id": "b"}
+        return await self.person("action", action=pressed, channel="C0TUNING", message_ts=ts)
+
     async def state_of_app(self) -> Json:
-        async with self.session.get(f"{self.running.url}/ui/state") as response:
-            app: Json = (await response.json())["apps"][0]
-            return app
+        app: Json = (await self.seen("state"))["apps"][0]
+        return app
 
     def fault(self, kind: str, on: str = "*", **more: Any) -> None:
         self.running.faults.add(Fault(kind, on, **more))

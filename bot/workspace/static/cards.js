@@ -23,6 +23,7 @@ export const Card = ({ block, ctx }) => html`<div class="card">
 function useEnds(row) {
   const [ends, setEnds] = useState({ left: false, right: false });
   function measure() {
+    if (!row.current) return; // the row has just gone
     const { scrollLeft, clientWidth, scrollWidth } = row.current;
     const next = { left: scrollLeft > 4, right: scrollLeft + clientWidth < scrollWidth - 4 };
     setEnds(now => (now.left === next.left && now.right === next.right ? now : next));

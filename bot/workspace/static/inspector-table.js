@@ -119,6 +119,7 @@ export function Table({ entries, nameOf, empty }) {
   const stopIndex = found >= 0 ? found : entries.length - 1;
 
   const look = () => {
+    if (!box.current) return; // the table has just gone
     const { scrollTop, clientHeight, scrollHeight } = box.current;
     const first = rowAt(tops, scrollTop);
     pinned.current = scrollHeight - scrollTop - clientHeight < NEAR_END_PX;

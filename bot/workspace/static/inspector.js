@@ -26,7 +26,7 @@ function Filters({ filter, setFilter, apps, shown, all, skipped }) {
     <label class="choice"><input type="checkbox" checked=${filter.onlyFailures}
       onChange=${event => setFilter({ ...filter, onlyFailures: event.target.checked })} />
       <span>Only failures</span></label>
-    <span class="counts" role="status">${shown === all ? '' : `${shown} of `}${counted(all, 'entry', 'entries')}${
+    <span class="counts">${shown === all ? '' : `${shown} of `}${counted(all, 'entry', 'entries')}${
       skipped > 0 && html`<span title="They came faster than the page reads.">,
         ${' '}${skipped.toLocaleString()} left out</span>`}</span>
   </div>`;
@@ -51,6 +51,9 @@ function Side({ known, nameOf, learn, open, onClose }) {
   const [tab, setTab] = useState('faults');
   const root = useRef();
   const methods = useMemo(() => namesOfCalls(known.entries), [known.entries]);
+  useEffect(() => {
+    if (open) root.current.querySelector('[aria-selected=true]').focus();
+  }, [open]);
   function onKeyDown(event) {
     if (event.key !== 'ArrowRight' && event.key !== 'ArrowLeft') return;
     const other = Object.keys(TABS).find(name => name !== tab);

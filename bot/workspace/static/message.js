@@ -8,7 +8,7 @@ import { useForm } from './form.js';
 import { Icon } from './icons.js';
 import { PictureAt } from './media.js';
 import { Menu } from './menu.js';
-import { authorOf, permalink } from './messages.js';
+import { ROLES, authorOf, permalink } from './messages.js';
 import { mrkdwn, Link, unescaped } from './mrkdwn.js';
 import { Picker, Reactions } from './reactions.js';
 import { shortcutItems, shortcutsOf } from './shortcuts.js';
@@ -87,6 +87,7 @@ function Toolbar({ message, channel, apps, inThread, store, onReact }) {
   </div>`;
 }
 
+const { member: _, ...MARKED } = ROLES; // most people are members: only the others are marked
 const NO_BLOCKS = [];
 const allBlocks = message =>
   [...(message.blocks ?? NO_BLOCKS), ...(message.attachments ?? NO_BLOCKS).flatMap(a => a.blocks ?? NO_BLOCKS)];
@@ -111,7 +112,8 @@ export const Message = memo(({ message, channel, directory, compact, inThread, i
       : html`<${Avatar} author=${author} />`}</div>
     <div class="content">
       ${!compact && html`<div class="head"><b class="author">${author.name}</b>
-        ${author.isBot && html`<span class="app">APP</span>`}<${Stamp} channel=${channel} message=${message} /></div>`}
+        ${author.isBot && html`<span class="app">APP</span>`}${author.role in MARKED && html`
+          <span class="role">${MARKED[author.role]}</span>`}<${Stamp} channel=${channel} message=${message} /></div>`}
       ${message.subtype === 'thread_broadcast' && !inThread && html`<div class="note">replied to a thread</div>`}
       <${Body} message=${message} ctx=${ctx} />
       ${message.is_ephemeral && html`<div class="only"><span aria-hidden="true">👁</span> Only visible to you

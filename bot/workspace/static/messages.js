@@ -26,12 +26,14 @@ export function applyEvent(list, name, data, belongs) {
 export const replay = (list, events, belongs) =>
   events.reduce((now, [name, data]) => applyEvent(now, name, data, belongs), list);
 
+export const ROLES = { owner: 'Owner', member: 'Member', guest: 'Guest' };
+
 export function authorOf(message, directory) {
   const known = directory.person(message.user);
   const isBot = Boolean(message.bot_id || known?.is_bot);
   const name = message.username || known?.real_name || known?.name || message.user || message.bot_id || 'unknown';
   const color = known?.color ? `#${known.color.replace(/^#/, '')}` : '#5b5f66';
-  return { key: `${message.user ?? message.bot_id}/${name}`, name, isBot, color };
+  return { key: `${message.user ?? message.bot_id}/${name}`, name, isBot, color, role: known?.role };
 }
 
 function continues(before, message, directory) {

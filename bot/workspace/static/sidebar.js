@@ -3,7 +3,7 @@ import { html } from './ui.js';
 import { useStore } from './context.js';
 import { Menu } from './menu.js';
 import { Avatar } from './message.js';
-import { authorOf } from './messages.js';
+import { ROLES, authorOf } from './messages.js';
 import { INSPECTOR, homeOf } from './route.js';
 
 const Lock = () => html`<svg class="lock" viewBox="0 0 16 16" role="img" aria-label="Private"><path
@@ -12,10 +12,12 @@ const Lock = () => html`<svg class="lock" viewBox="0 0 16 16" role="img" aria-la
 
 /** "#", or a lock for a private channel. */
 export const ChannelSign = ({ channel }) => (channel.is_private ? html`<span class="sign"><${Lock} /></span>`
-  : html`<span class="sign" aria-hidden="true">${channel.is_im ? '●' : '#'}</span>`);
+  : html`<span class="sign" aria-hidden="true">#</span>`);
 
-const ROLES = { owner: 'Owner', member: 'Member', guest: 'Guest' };
 const Role = ({ person }) => ROLES[person.role] && html`<span class="tag">${ROLES[person.role]}</span>`;
+
+const Badge = ({ unread }) => unread && html`<span class=${`badge${unread.mention ? ' mention' : ''}`}><span class="sr">
+  ${unread.mention ? 'You are mentioned' : 'Unread messages'}</span>${unread.mention ? '@' : ''}</span>`;
 
 function Entry({ channel, current, unread, onPick }) {
   const names = [current && 'on', unread && 'unread', channel.is_archived && 'archived'].filter(Boolean).join(' ');
@@ -23,22 +25,26 @@ function Entry({ channel, current, unread, onPick }) {
       onClick=${onPick}>
     <${ChannelSign} channel=${channel} /><span class="name">${channel.name}</span>
     ${channel.is_archived && html`<span class="tag">Archived</span>`}
-    ${unread && html`<span class=${`badge${unread.mention ? ' mention' : ''}`}><span class="sr">
-      ${unread.mention ? 'You are mentioned' : 'Unread messages'}</span>${unread.mention ? '@' : ''}</span>`}
+    <${Badge} unread=${unread} />
   </a></li>`;
 }
 
-const Group = ({ title, channels, state, onPick }) => channels.length > 0 && html`<section>
-  <h2>${title}</h2><ul>${channels.map(channel => html`<${Entry} key=${channel.id} channel=${channel}
-    current=${channel.id === state.channel} unread=${state.unread[channel.id]} onPick=${onPick} />`)}</ul></section>`;
-
-function App({ app, current, onPick }) {
+/** An app, and the messages with its bot: unread ones are where its entry leads to. */
+function App({ app, state, onPick }) {
+  const messages = state.channels.find(channel => channel.app_id === app.id);
+  const unread = messages && state.unread[messages.id];
+  const current = state.app === app.id || (messages && messages.id === state.channel);
+  const address = messages && (unread || !app.has_home) ? `/#${messages.id}` : homeOf(app.id);
   const words = app.is_connected ? 'connected' : 'not connected';
-  return html`<li class=${current ? 'on' : ''}><a href=${homeOf(app.id)} aria-current=${current ? 'page' : undefined}
+  const names = [current && 'on', unread && 'unread'].filter(Boolean).join(' ');
+  return html`<li class=${names}><a href=${address} aria-current=${current ? 'page' : undefined}
       title=${`${app.name} is ${words}`} onClick=${onPick}>
     <span class=${`dot${app.is_connected ? ' on' : ''}`} aria-hidden="true"></span><span class="name">${app.name}</span>
-    <span class="sr">${words}</span></a></li>`;
+    <${Badge} unread=${unread} /><span class="sr">${words}</span></a></li>`;
 }
+
+const Group = ({ title, children }) => children.length > 0 &&
+  html`<section><h2>${title}</h2><ul>${children}</ul></section>`;
 
 function Person({ state }) {
   const store = useStore();
@@ -60,15 +66,14 @@ function Person({ state }) {
 }
 
 export function Sidebar({ state, open, onPick }) {
-  const channels = state.channels.filter(c => !c.is_im);
-  const direct = state.channels.filter(c => c.is_im);
+  const channels = state.channels.filter(c => !c.is_im); // direct messages are those with apps
   return html`<nav id="sidebar" class=${`sidebar${open ? ' open' : ''}`} aria-label="Channels">
     <div class="team"><span class="logo" aria-hidden="true">${state.team.name[0]}</span><b>${state.team.name}</b></div>
     <div class="channels">
-      <${Group} title="Channels" channels=${channels} state=${state} onPick=${onPick} />
-      <${Group} title="Direct messages" channels=${direct} state=${state} onPick=${onPick} />
-      ${state.apps.length > 0 && html`<section><h2>Apps</h2><ul>${state.apps.map(app => html`
-        <${App} key=${app.id} app=${app} current=${state.app === app.id} onPick=${onPick} />`)}</ul></section>`}
+      <${Group} title="Channels">${channels.map(channel => html`<${Entry} key=${channel.id} channel=${channel}
+        current=${channel.id === state.channel} unread=${state.unread[channel.id]} onPick=${onPick} />`)}<//>
+      <${Group} title="Apps">${state.apps.map(app => html`<${App} key=${app.id} app=${app} state=${state}
+        onPick=${onPick} />`)}<//>
     </div>
     <a class=${`tool${state.view === 'inspector' ? ' on' : ''}`} href=${INSPECTOR}
       aria-current=${state.view === 'inspector' ? 'page' : undefined} onClick=${onPick}>

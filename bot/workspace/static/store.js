@@ -113,16 +113,22 @@ export function createStore() {
     const seen = localStorage.getItem(readKey(state.me.id, id));
     const newSince = id === state.channel ? state.newSince : state.unread[id] ? seen : null;
     const app = state.directory.channel(id)?.app_id;
-    if (app && id !== state.channel) ask('/ui/home', { app, tab: 'messages' });
+    if (app && id !== state.channel) visit(app, 'messages');
     set({ view: 'channel', app: null, tab: null, channel: id, thread, replies: null, target, newSince });
     if (!id) return; // a guest whom nobody has invited yet
     await Promise.all([loadChannel(id), thread && loadThread(id, thread)]);
     if (target && !thread) await seek(target);
   }
-  /** Tells the app that the person is there; what it has published is in the answer, or comes as an event. */
+  /** Tells an app that the person has opened a tab of it; of a tab that it does not have nobody is told. */
+  async function visit(id, tab) {
+    const { has_home, has_messages_tab } = state.apps.find(app => app.id === id);
+    const shown = has_home ? tab : 'messages';
+    return shown === 'home' || has_messages_tab ? ask('/ui/home', { app: id, tab: shown }) : {};
+  }
+  /** What the app has published is in the answer, or comes as an event. */
   async function openHome(app, tab) {
     const before = state.homes[app];
-    const { view = null, error } = await ask('/ui/home', { app, tab });
+    const { view = null, error } = await visit(app, tab);
     if (state.homes[app] === before) set({ homes: { ...state.homes, [app]: { view, error } } });
   }
   async function seek(target) {
