@@ -37,7 +37,6 @@ def _item(workspace: Workspace, call: Call) -> tuple[Channel, Message]:
 def add(workspace: Workspace, call: Call) -> Json:
     """reactions.add"""
     name = call.text("name")
-    reactions.check_name(name)
     channel, message = _item(workspace, call)
     reactions.add(workspace, channel, message["ts"], name, call.app.bot_user_id)
     return {}
@@ -46,7 +45,6 @@ def add(workspace: Workspace, call: Call) -> Json:
 def remove(workspace: Workspace, call: Call) -> Json:
     """reactions.remove"""
     name = call.text("name")
-    reactions.check_name(name)
     channel, message = _item(workspace, call)
     reactions.remove(workspace, channel, message["ts"], name, call.app.bot_user_id)
     return {}

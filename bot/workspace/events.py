@@ -219,17 +219,18 @@ def file_shared(workspace: Workspace, channel: Channel, file_id: str, person: st
 # --- the app itself -------------------------------------------------------------------------------
 
 
-def app_uninstalled(workspace: Workspace, installed: Installation) -> None:
-    """app_uninstalled for the app that goes."""
-    inner: Event = {"type": "app_uninstalled", "event_ts": _event_ts(workspace)}
-    _send(workspace, installed, "app_uninstalled", inner)
-
-
 def tokens_revoked(workspace: Workspace, installed: Installation) -> None:
-    """tokens_revoked for the app whose bot token was taken back."""
-    tokens = {"oauth": [], "bot": [installed.app.bot_user_id]}
-    inner = {"type": "tokens_revoked", "tokens": tokens, "event_ts": _event_ts(workspace)}
+    """tokens_revoked, for the bot's token."""
+    revoked = {"oauth": [], "bot": [installed.app.bot_user_id]}
+    inner = {"type": "tokens_revoked", "tokens": revoked, "event_ts": _event_ts(workspace)}
     _send(workspace, installed, "tokens_revoked", inner)
+
+
+def app_uninstalled(workspace: Workspace, installed: Installation) -> None:
+    """app_uninstalled, and tokens_revoked for the bot's token."""
+    tokens_revoked(workspace, installed)
+    gone: Event = {"type": "app_uninstalled", "event_ts": _event_ts(workspace)}
+    _send(workspace, installed, "app_uninstalled", gone)
 
 
 # --- App Home -------------------------------------------------------------------------------------

@@ -20,4 +20,3 @@ def uninstall(workspace: Workspace, installed: Installation) -> None:
     """Takes the app out of the workspace."""
     workspace.revoked.add(installed.app.app_id)
     events.app_uninstalled(workspace, installed)
-    events.tokens_revoked(workspace, installed)

@@ -1,4 +1,4 @@
-"""How fast the workspace's page is with 2,000 messages in a channel: prints a table, judges nothing.
+"""How fast the page is with 2,000 messages in a channel: prints a table, judges nothing.
 
 Run it from the repository's root with `python -m tests.bench.workspace_page`.
 """

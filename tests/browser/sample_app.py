@@ -13,6 +13,7 @@ from slack_bolt.adapter.socket_mode import SocketModeHandler
 from slack_sdk import WebClient
 
 PAYLOADS = Path(__file__).parent / "payloads"
+MODELS = ("minilm-l6", "minilm-l12", "distilbert", "qwen3-0.6b")
 # Words after `/sample` -> the payload that they open.
 VIEWS = {"form": "modal", "inputs": "modal_inputs"}
 
@@ -63,7 +64,7 @@ MANIFEST: dict[str, Any] = {
     "settings": {
         "interactivity": {"is_enabled": True},
         "socket_mode_enabled": True,
-        "event_subscriptions": {"bot_events": ["app_mention"]},
+        "event_subscriptions": {"bot_events": ["app_mention", "app_home_opened"]},
     },
 }
 
@@ -72,6 +73,10 @@ def payload(name: str) -> dict[str, Any]:
     """One message (or the modal) of payloads/."""
     found: dict[str, Any] = json.loads((PAYLOADS / f"{name}.json").read_text("utf-8"))
     return found
+
+
+def option(value: str) -> dict[str, Any]:
+    return {"text": {"type": "plain_text", "text": value}, "value": value}
 
 
 def text_input(block_id: str, label: str, **element: Any) -> dict[str, Any]:
@@ -109,6 +114,9 @@ class SampleApp:
         app.view("second")(self._second)
         app.view("inputs")(self._inputs)
         app.event("app_mention")(self._mention)
+        app.event("app_home_opened")(self._home_opened)
+        app.shortcut(re.compile(".+"))(self._shortcut)
+        app.options(re.compile(".+"))(self._options)
         self._handler = SocketModeHandler(app, app_token)
         self._handler.connect()
 
@@ -160,6 +168,21 @@ class SampleApp:
     def _inputs(self, ack: Any, view: dict[str, Any]) -> None:
         ack()
         self.seen.put(("inputs", view))
+
+    def _shortcut(self, ack: Any, body: dict[str, Any]) -> None:
+        ack()
+        self.seen.put(("shortcut", body))
+
+    def _home_opened(self, event: dict[str, Any]) -> None:
+        self.seen.put(("home", event))
+
+    def _options(self, ack: Any, body: dict[str, Any]) -> None:
+        """Models whose names have what was typed; "silence" gets no answer."""
+        wanted = body["value"]
+        if wanted != "silence":
+            found = [option(name) for name in MODELS if wanted in name]
+            ack(options=found)
+        self.seen.put(("options", body))
 
     def _mention(self, event: dict[str, Any]) -> None:
         self.seen.put(("mention", event))

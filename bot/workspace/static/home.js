@@ -31,28 +31,29 @@ function Published({ view, directory }) {
 
 const Note = ({ title, children }) => html`<div class="beginning"><h2>${title}</h2><p>${children}</p></div>`;
 
-function Body({ app, home, directory }) {
-  if (!home) return html`<div class="beginning"><span class="spinner" role="img" aria-label="Loading"></span></div>`;
-  if (home.view) return html`<${Published} key=${home.view.id} view=${home.view} directory=${directory} />`;
-  if (home.error) {
-    return html`<${Note} title="Nothing to show yet">${app.name} could not be told that you are here: ${home.error}<//>`;
+function Body({ app, home, tab, directory }) {
+  if (home?.error) return html`<${Note} title="Nothing to show">${home.error}<//>`;
+  if (home && !app.has_home && !app.has_messages_tab) {
+    return html`<${Note} title="Nothing to show">${app.name} has neither a Home nor messages.<//>`;
   }
-  return html`<${Note} title="Nothing to show yet">${app.name} has not published a Home for you.<//>`;
+  if (!home || tab === 'messages') {
+    return html`<div class="beginning"><span class="spinner" role="img" aria-label="Loading"></span></div>`;
+  }
+  if (home.view) return html`<${Published} key=${home.view.id} view=${home.view} directory=${directory} />`;
+  return html`<${Note} title="Nothing to show yet">${app.name} ${app.is_connected ? 'has not published a Home for you.'
+    : 'is not connected, and has not published a Home for you before.'}<//>`;
 }
 
 export function AppHome({ state, onMenu, banner }) {
   const app = state.apps.find(known => known.id === state.app);
   const author = authorOf({ user: app.bot_user_id }, state.directory);
-  const onHome = app.has_home && state.tab !== 'messages';
   return html`<main class="channel">
     <header class="topbar"><button type="button" class="icon hamburger" aria-label="Channels" aria-controls="sidebar"
       onClick=${onMenu}>☰</button><${Avatar} small author=${author} /><h1>${app.name}</h1>
       <span class="about">${!app.is_connected && html`<span class="tag">Not connected</span>`}</span></header>
-    <${AppTabs} app=${app} channels=${state.channels} current=${onHome ? 'home' : 'messages'} />
+    <${AppTabs} app=${app} channels=${state.channels} current=${state.tab} />
     ${banner}
-    <div class="homebox" tabindex="0" role="region" aria-label=${`${onHome ? 'Home' : 'Messages'} of ${app.name}`}>${onHome
-      ? html`<${Body} app=${app} home=${state.homes[app.id]} directory=${state.directory} />`
-      : html`<${Note} title=${app.name}>There are no messages between you and ${app.name} yet. Mention
-        <b> @${app.bot_name}</b> in a channel, or wait until it writes to you.<//>`}</div>
+    <div class="homebox" tabindex="0" role="region" aria-label=${`Home of ${app.name}`}>
+      <${Body} app=${app} home=${state.homes[app.id]} tab=${state.tab} directory=${state.directory} /></div>
   </main>`;
 }

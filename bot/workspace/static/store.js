@@ -84,16 +84,19 @@ export function createStore() {
     }
   }
 
-  /** Everything again: at the start, and whenever the connection comes back. */
-  async function sync() {
+  /** Who there is and what there is, but no messages. */
+  async function readState() {
     const answer = await get('/ui/state', user() ? { user: user() } : {});
     const { team, me, people, channels, apps, commands, views } = answer;
     sessionStorage.setItem('user', me.id);
-    const known = state.channel && channels.some(c => c.id === state.channel);
     const directory = makeDirectory(answer);
     set({ team, me, people, channels, apps, commands, views, directory, online: true, phase: 'ready' });
+  }
+  /** Everything again: at the start, and whenever the connection comes back. */
+  async function sync() {
+    await readState();
     const { channel, thread } = state;
-    if (known) await Promise.all([loadChannel(channel), thread && loadThread(channel, thread)]);
+    if (channel && state.directory.channel(channel)) await Promise.all([loadChannel(channel), thread && loadThread(channel, thread)]);
     else await open(parse(new URL(location.href)));
     await markUnread();
   }
@@ -102,10 +105,10 @@ export function createStore() {
   const firstChannel = () => (state.channels.find(c => c.bot_is_member && !c.is_im) ?? state.channels[0])?.id ?? null;
 
   async function open(place) {
-    const isApp = place.view === 'home' && state.apps.some(app => app.id === place.app);
-    if (isApp || place.view === 'inspector') set({ ...place, replies: null });
-    if (isApp) openHome(place.app, place.tab);
-    else if (place.view !== 'inspector') await openChannel(place);
+    const app = place.view === 'home' && state.apps.find(known => known.id === place.app);
+    if (app) openHome(place, app.has_home ? place.tab : 'messages');
+    else if (place.view === 'inspector') set({ ...place, replies: null });
+    else await openChannel(place);
     if (inspects !== (state.view === 'inspector')) start();
   }
   async function openChannel({ channel, thread, target }) {
@@ -113,7 +116,7 @@ export function createStore() {
     const seen = localStorage.getItem(readKey(state.me.id, id));
     const newSince = id === state.channel ? state.newSince : state.unread[id] ? seen : null;
     const app = state.directory.channel(id)?.app_id;
-    if (app && id !== state.channel) visit(app, 'messages');
+    if (app && id !== state.channel && state.tab !== 'messages') visit(app, 'messages');
     set({ view: 'channel', app: null, tab: null, channel: id, thread, replies: null, target, newSince });
     if (!id) return; // a guest whom nobody has invited yet
     await Promise.all([loadChannel(id), thread && loadThread(id, thread)]);
@@ -125,11 +128,22 @@ export function createStore() {
     const shown = has_home ? tab : 'messages';
     return shown === 'home' || has_messages_tab ? ask('/ui/home', { app: id, tab: shown }) : {};
   }
-  /** What the app has published is in the answer, or comes as an event. */
-  async function openHome(app, tab) {
+  /**
+   * Tells the app that the person is there. What it has published is in the answer, or comes as an event; the messages
+   * with it are a channel, which this makes if there was none.
+   */
+  async function openHome(place, tab) {
+    set({ ...place, tab, replies: null });
+    const { app } = place;
     const before = state.homes[app];
-    const { view = null, error } = await visit(app, tab);
+    const known = state.channels.find(one => one.app_id === app)?.id;
+    const { view = null, channel = known, error } = await visit(app, tab);
     if (state.homes[app] === before) set({ homes: { ...state.homes, [app]: { view, error } } });
+    if (channel && !state.directory.channel(channel)) await attempt(readState);
+    if (channel && tab === 'messages' && state.app === app && state.tab === tab) {
+      history.replaceState(null, '', address(channel));
+      await attempt(() => openChannel({ channel, thread: null, target: null }));
+    }
   }
   async function seek(target) {
     const found = () => state.lists[state.channel].messages.find(m => m.ts === target);

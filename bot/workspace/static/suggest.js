@@ -126,8 +126,8 @@ function Combobox({ el, block, ctx, field, shown, isChosen, full, pick, onEmptie
   }
   return html`<div class=${`combo${up ? ' up' : ''}`} ref=${box}>
     <div class="select combobox" onMouseDown=${event => {
-      if (event.target.tagName === 'INPUT' || event.target.closest('button')) return;
-      event.preventDefault();
+      if (event.target.tagName === 'INPUT') return;
+      event.preventDefault(); // the list would shut and move what is pressed
       box.current.querySelector('input').focus();
     }}>${children}<input type="text" role="combobox" autocomplete="off" spellcheck=${false} ...${attributes(el, field)}
       aria-autocomplete="list" aria-expanded=${open ? 'true' : 'false'} aria-controls=${open ? id : undefined}
