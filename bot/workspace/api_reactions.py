@@ -38,8 +38,6 @@ def add(workspace: Workspace, call: Call) -> Json:
     """reactions.add"""
     name = call.text("name")
     channel, message = _item(workspace, call)
-    if channel.is_archived:
-        raise SlackError("is_archived")
     reactions.add(workspace, channel, message["ts"], name, call.app.bot_user_id)
     return {}
 

@@ -22,6 +22,8 @@ def add(workspace: Workspace, channel: Channel, ts: str, name: str, person: str)
     """Adds a person's reaction; SlackError if Slack would not."""
     message, reactions = _reacted(workspace, channel, ts, name)
     before: list[str] = next((r["users"] for r in reactions if r["name"] == name), [])
+    if channel.is_archived:
+        raise SlackError("is_archived")
     if person in before:
         raise SlackError("already_reacted")
     if not before and len(reactions) >= KINDS_LIMIT:

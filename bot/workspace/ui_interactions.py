@@ -76,6 +76,7 @@ _NO_REACTION = {
     "already_reacted": "{person} has reacted with :{name}: already.",
     "no_reaction": "{person} has not reacted with :{name}:.",
     "invalid_name": "There is no emoji :{name}:.",
+    "is_archived": "This conversation is archived.",
     "message_not_found": "This message is not there any more.",
     "too_many_emoji": "This message has as many reactions as it can have.",
     "too_many_reactions": "{person} has put as many reactions on this message as one person can.",

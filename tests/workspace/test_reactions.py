@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from slack_sdk import WebClient
 
 from bot.workspace.person import PersonRefused
 from tests.harness import RunningWorkspace
+from tests.workspace.conftest import MANIFEST, SCOPES
 from tests.workspace.parts import WAIT_S, error_of
 
 TUNING = "C0TUNING"
@@ -79,6 +82,20 @@ def test_one_person_puts_23_reactions_and_a_message_has_50(
     place = {"channel": TUNING, "timestamp": ts}
     assert error_of(client.reactions_add, **place, name="c4") == "too_many_emoji"
     client.reactions_add(**place, name="a0")
+
+
+def test_nobody_reacts_in_an_archived_conversation(tmp_path: Path) -> None:
+    scopes = {"scopes": {"bot": [*SCOPES, "channels:manage"]}}
+    running = RunningWorkspace(tmp_path, {**MANIFEST, "oauth_config": scopes})
+    client = WebClient(running.bot_token, base_url=running.api_url)
+    try:
+        made = client.conversations_create(name="old")["channel"]["id"]
+        ts = client.chat_postMessage(channel=made, text="x")["ts"]
+        client.conversations_archive(channel=made)
+        with pytest.raises(PersonRefused, match="is archived"):
+            running.person().react(ts, "tada", channel=made)
+    finally:
+        running.stop()
 
 
 def test_nobody_reacts_to_what_is_deleted(workspace: RunningWorkspace, client: WebClient) -> None:
