@@ -31,7 +31,7 @@ def clock() -> Clock:
 @pytest.fixture
 def workspace(tmp_path: Path, clock: Clock) -> Iterator[RunningWorkspace]:
     """One in which a file becomes ready only when the clock is moved."""
-    timing = Timing(clock=clock, file_ready_s=LONG_S)
+    timing = Timing(clock=clock, file_ready_s=LONG_S, has_rate_limits=False)
     running = RunningWorkspace(tmp_path / "workspace", MANIFEST, timing=timing)
     yield running
     running.stop()
