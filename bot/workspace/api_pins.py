@@ -58,7 +58,7 @@ def add_pin(workspace: Workspace, call: Call) -> Json:
     now = int(workspace.timing.now())
     pinned = {"channel": channel.id, "pinned_by": call.app.bot_user_id, "pinned_ts": now}
     new = {**message, "pinned_to": [channel.id], "pinned_info": pinned}
-    posting.change(workspace, channel, new)
+    posting.keep(workspace, channel, new)
     return {}
 
 
@@ -67,7 +67,7 @@ def remove_pin(workspace: Workspace, call: Call) -> Json:
     channel, message = _message(workspace, call)
     if "pinned_info" not in message:
         raise SlackError("no_pin")
-    posting.change(
+    posting.keep(
         workspace, channel, posting.replaced(message, {}, drop=("pinned_to", "pinned_info"))
     )
     return {}

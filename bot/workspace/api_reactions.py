@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from typing import Any
 
-from bot.workspace import posting, sharing
+from bot.workspace import posting, reactions, sharing
 from bot.workspace.api_parts import (
     Call,
     Json,
@@ -21,47 +19,6 @@ from bot.workspace.people import Channel
 from bot.workspace.refusals import SlackError
 from bot.workspace.store import Message
 from bot.workspace.workspace import Workspace
-
-# Distinct reactions on a message, and of one person on it.
-EMOJI_LIMIT = 50
-OWN_LIMIT = 23
-_NAME = re.compile(r"[a-z0-9_+'-]+(::skin-tone-[2-6])?")
-
-
-def reacted(message: Message, name: str, person: str) -> Message:
-    """The message with one more reaction; SlackError if it cannot have it."""
-    reactions: list[dict[str, Any]] = message.get("reactions", [])
-    before: list[str] = next((r["users"] for r in reactions if r["name"] == name), [])
-    if person in before:
-        raise SlackError("already_reacted")
-    if sum(person in r["users"] for r in reactions) >= OWN_LIMIT:
-        raise SlackError("too_many_reactions")
-    if not before and len(reactions) >= EMOJI_LIMIT:
-        raise SlackError("too_many_emoji")
-    users = [*before, person]
-    mine = {"name": name, "users": users, "count": len(users)}
-    if not before:
-        return message | {"reactions": [*reactions, mine]}
-    return message | {"reactions": [mine if r["name"] == name else r for r in reactions]}
-
-
-def unreacted(message: Message, name: str, person: str) -> Message:
-    """The message without this person's reaction; SlackError if there is none."""
-    reactions: list[dict[str, Any]] = message.get("reactions", [])
-    before: list[str] = next((r["users"] for r in reactions if r["name"] == name), [])
-    if person not in before:
-        raise SlackError("no_reaction")
-    users = [user for user in before if user != person]
-    mine = [{"name": name, "users": users, "count": len(users)}] if users else []
-    rest = [part for r in reactions for part in (mine if r["name"] == name else [r])]
-    without = {key: value for key, value in message.items() if key != "reactions"}
-    return without | ({"reactions": rest} if rest else {})
-
-
-def check_name(name: str) -> None:
-    """Refuses what is no name of an emoji."""
-    if not _NAME.fullmatch(name):
-        raise SlackError("invalid_name")
 
 
 def _item(workspace: Workspace, call: Call) -> tuple[Channel, Message]:
@@ -80,20 +37,18 @@ def _item(workspace: Workspace, call: Call) -> tuple[Channel, Message]:
 def add(workspace: Workspace, call: Call) -> Json:
     """reactions.add"""
     name = call.text("name")
-    check_name(name)
     channel, message = _item(workspace, call)
     if channel.is_archived:
         raise SlackError("is_archived")
-    posting.change(workspace, channel, reacted(message, name, call.app.bot_user_id))
+    reactions.add(workspace, channel, message["ts"], name, call.app.bot_user_id)
     return {}
 
 
 def remove(workspace: Workspace, call: Call) -> Json:
     """reactions.remove"""
     name = call.text("name")
-    check_name(name)
     channel, message = _item(workspace, call)
-    posting.change(workspace, channel, unreacted(message, name, call.app.bot_user_id))
+    reactions.remove(workspace, channel, message["ts"], name, call.app.bot_user_id)
     return {}
 
 

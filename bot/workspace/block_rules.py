@@ -15,6 +15,7 @@ from bot.workspace.element_rules import (
     MANY_CHOICE,
     ONE_CHOICE,
     TEXT_INPUTS,
+    TYPED_IN,
     URL,
     elements,
     mrkdwn_text,
@@ -103,6 +104,23 @@ RICH_TEXT_PARTS = Tagged(
 )
 RICH_TEXT = typed(
     "rich_text", {"block_id": ID, "elements": Array(RICH_TEXT_PARTS, least=1)}, "elements"
+)
+
+# An element, but it stands here: what it holds at first is a block.
+RICH_TEXT_INPUT = typed(
+    "rich_text_input",
+    {
+        **TYPED_IN,
+        "initial_value": Tagged({"rich_text": RICH_TEXT}),
+        "min_lines": Number(least=1, whole=True),
+        "max_lines": Number(least=1, whole=True),
+    },
+)
+INPUTS = Tagged(
+    {
+        **elements((*TEXT_INPUTS, "datetimepicker", "file_input", *ONE_CHOICE, *MANY_CHOICE)).kinds,
+        "rich_text_input": RICH_TEXT_INPUT,
+    }
 )
 
 # --- tables and charts ------------------------------------------------------------------------
@@ -254,9 +272,7 @@ SIMPLE_BLOCKS: Mapping[str, BlockRule] = dict(
             "input",
             {
                 "label": plain(2000),
-                "element": elements(
-                    (*TEXT_INPUTS, "datetimepicker", "file_input", *ONE_CHOICE, *MANY_CHOICE)
-                ),
+                "element": INPUTS,
                 "hint": plain(2000),
                 "optional": Flag(),
                 "dispatch_action": Flag(),

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from bot.workspace import posting
+from bot.workspace import events, posting
 from bot.workspace.people import TEAM_ID, Channel
 from bot.workspace.workspace import Workspace
 
@@ -71,6 +71,7 @@ def join(workspace: Workspace, channel: Channel, person: str, *, inviter: str = 
     _announce(workspace)
     more = {"inviter": inviter} if inviter else {}
     _say(workspace, channel, person, "join", f"<@{person}> has joined the channel", **more)
+    events.member_joined(workspace, channel, person, inviter=inviter)
 
 
 def leave(workspace: Workspace, channel: Channel, person: str) -> None:
@@ -78,6 +79,7 @@ def leave(workspace: Workspace, channel: Channel, person: str) -> None:
     _say(workspace, channel, person, "leave", f"<@{person}> has left the channel")
     workspace.store.remove_member(channel.id, person)
     _announce(workspace)
+    events.member_left(workspace, channel, person)
 
 
 def set_topic(workspace: Workspace, channel: Channel, person: str, topic: str) -> Channel:

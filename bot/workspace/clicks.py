@@ -17,6 +17,7 @@ from bot.workspace.acts import (
     response_url,
     view_for,
 )
+from bot.workspace.chosen import settled
 from bot.workspace.delivery import Delivery
 from bot.workspace.elements import STATE_KEYS, entered, find_element, offered
 from bot.workspace.offers import message_place
@@ -46,7 +47,7 @@ async def act_on_message(
     message = message_for(workspace, person, channel, ts)
     blocks = blocks_of(message)
     offers = workspace.offers.of(person.id, message_place(channel.id, ts))
-    values = entered(blocks, _with_own(blocks, click), {}, offers)
+    values = settled(workspace, person, entered(blocks, _with_own(blocks, click), {}, offers))
     action = _action(workspace, person, blocks, click, values)
     installed = owner_of(workspace, message)
     key = workspace.grants.new_response_url(
@@ -66,7 +67,8 @@ async def act_on_view(workspace: Workspace, person: Person, view_id: str, click:
     """block_actions in a form or on a Home view."""
     view = view_for(workspace, person, view_id)
     before, offers = view["state"]["values"], workspace.offers.of(person.id, view_id)
-    values = entered(view["blocks"], _with_own(view["blocks"], click), before, offers)
+    given = _with_own(view["blocks"], click)
+    values = settled(workspace, person, entered(view["blocks"], given, before, offers))
     action = _action(workspace, person, view["blocks"], click, values)
     if view["type"] == "home":
         workspace.homes.enter(person.id, view, values)

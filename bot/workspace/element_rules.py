@@ -326,7 +326,7 @@ ELEMENTS: Mapping[str, Object] = {
         extra=numbers_fit,
     ),
 }
-MODAL_ONLY_ELEMENTS = frozenset({"number_input", "file_input"})
+MODAL_ONLY_ELEMENTS = frozenset({"number_input", "file_input", "rich_text_input"})
 TEXT_INPUTS = ("plain_text_input", "number_input", "email_text_input", "url_text_input")
 
 ONE_CHOICE = (

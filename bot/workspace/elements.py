@@ -4,17 +4,17 @@ put in (pure).
 
 from __future__ import annotations
 
-import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from bot.workspace.block_rules import RICH_TEXT
 from bot.workspace.card_rules import CHILDREN, SEVERAL, walk
 from bot.workspace.refusals import UiRefused
+from bot.workspace.rules import Complaints
 
 Json = dict[str, Any]
 Blocks = Sequence[Mapping[str, Any]]
-
-REQUIRED = "Please complete this required field."
 
 _TEXT = ("value", "initial_value")
 _ONE = ("selected_option", "initial_option")
@@ -40,6 +40,14 @@ STATE_KEYS: Mapping[str, tuple[str, str]] = {
     "datetimepicker": ("selected_date_time", "initial_date_time"),
     "email_text_input": _TEXT,
     "url_text_input": _TEXT,
+    "rich_text_input": ("rich_text_value", "initial_value"),
+    # Nothing can be in it at first.
+    "file_input": ("files", ""),
+}
+# How values of these keys are written.
+_WRITTEN: Mapping[str, tuple[str, str]] = {
+    "selected_date": (r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])", "YYYY-MM-DD"),
+    "selected_time": (r"([01]\d|2[0-3]):[0-5]\d", "HH:mm"),
 }
 _OPTION_KEYS = ("selected_option", "selected_options")
 
@@ -92,7 +100,7 @@ def offered(element: Mapping[str, Any]) -> list[Json]:
 
 
 def _is_many(kind: str) -> bool:
-    return kind == "checkboxes" or kind.startswith("multi_")
+    return kind in ("checkboxes", "file_input") or kind.startswith("multi_")
 
 
 def initial_entry(element: Mapping[str, Any], current: str = "") -> Json:
@@ -182,11 +190,39 @@ def entry_for(
         raise UiRefused(f"{key} of {element['action_id']!r} cannot be {value!r}.")
     if key in _OPTION_KEYS:
         value = _choose(element, value, options)
+    if key == "files":
+        value = [_named_file(element, file) for file in given.get(key) or ()]
+    if value:
+        _refuse_unwritten(element, key, value)
     return {"type": kind, key: None if value == "" else value}
 
 
+def _named_file(element: Mapping[str, Any], file: Any) -> Json:
+    """A file by its id, however the page named it."""
+    file_id = file.get("id") if isinstance(file, dict) else file
+    if not isinstance(file_id, str):
+        raise UiRefused(f"A file of {element['action_id']!r} cannot be {file!r}.")
+    return {"id": file_id}
+
+
+def _refuse_unwritten(element: Mapping[str, Any], key: str, value: Any) -> None:
+    """UiRefused for a value that Slack's client could not have made."""
+    name = repr(element["action_id"])
+    pattern, written = _WRITTEN.get(key, ("", ""))
+    if pattern and not re.fullmatch(pattern, value):
+        raise UiRefused(f"{key} of {name} must be written {written}, not {value!r}.")
+    most = element.get("max_selected_items")
+    if most is not None and len(value) > most:
+        raise UiRefused(f"At most {most} can be chosen in {name}, not {len(value)}.")
+    if key == "rich_text_value":
+        out: Complaints = []
+        RICH_TEXT.check(value, "", out)
+        if out:
+            raise UiRefused(f"{name} holds no rich text: {out[0]}.")
+
+
 def _value_type(key: str) -> type:
-    if key == "selected_option":
+    if key in ("selected_option", "rich_text_value"):
         return dict
     if key == "selected_date_time":
         return int
@@ -207,51 +243,11 @@ def _choose(element: Mapping[str, Any], chosen: Any, options: Sequence[Json]) ->
     return whole if isinstance(chosen, list) else whole[0]
 
 
-# --- what Slack's own client checks before it submits --------------------------------------------
-
-
-def complaints(blocks: Blocks, values: Mapping[str, Any]) -> dict[str, str]:
-    """block_id -> sentence, for every input that Slack's client would not send."""
-    found = {
-        block["block_id"]: _complaint(block, values)
-        for _, block in walk(blocks, "")
-        if block["type"] == "input" and block["element"]["type"] in STATE_KEYS
-    }
-    return {block_id: text for block_id, text in found.items() if text}
-
-
-def _complaint(block: Mapping[str, Any], values: Mapping[str, Any]) -> str:
-    element = block["element"]
-    key, _ = STATE_KEYS[element["type"]]
-    value = values[block["block_id"]][element["action_id"]][key]
-    if value is None or value in ("", []):
-        return "" if block.get("optional") else REQUIRED
-    if element["type"] == "number_input":
-        return _number_complaint(element, value)
-    return _length_complaint(element, value) if element["type"] == "plain_text_input" else ""
-
-
-def _number_complaint(element: Mapping[str, Any], text: str) -> str:
-    try:
-        number = float(text)
-    except ValueError:
-        return "Please enter a number."
-    if not math.isfinite(number):
-        return "Please enter a number."
-    if not element["is_decimal_allowed"] and not number.is_integer():
-        return "Please enter a whole number."
-    if "min_value" in element and number < float(element["min_value"]):
-        return f"Must be {element['min_value']} or more."
-    if "max_value" in element and number > float(element["max_value"]):
-        return f"Must be {element['max_value']} or less."
-    return ""
-
-
-def _length_complaint(element: Mapping[str, Any], text: str) -> str:
-    low, high = element.get("min_length", 0), element.get("max_length", 3000)
-    if len(text) < low:
-        return f"Must be at least {low} characters."
-    return f"Must be {high} characters or less." if len(text) > high else ""
+def response_menus(blocks: Blocks) -> Iterator[tuple[str, Json]]:
+    """The menus of a form that ask for a response URL, each with its block_id."""
+    for _, block in walk(blocks, ""):
+        if block["type"] == "input" and block["element"].get("response_url_enabled"):
+            yield block["block_id"], block["element"]
 
 
 def input_blocks(blocks: Blocks) -> set[str]:

@@ -38,7 +38,7 @@ _METHODS: Mapping[Rate, str] = {
         bookmarks.add bookmarks.edit bookmarks.remove chat.startStream chat.stopStream
         conversations.archive conversations.close conversations.create conversations.list
         conversations.rename conversations.setPurpose conversations.setTopic
-        conversations.unarchive emoji.list
+        conversations.unarchive emoji.list files.upload
         pins.add pins.list pins.remove reactions.list reactions.remove usergroups.list
         usergroups.users.list users.list
     """,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -170,9 +170,11 @@ def _shortcut(act: Act, kind: str, callback_id: str, at: float) -> Payload:
     return payload
 
 
-def view_submission(act: Act, view: Mapping[str, Any]) -> Payload:
-    """A submitted form."""
-    return _interaction(act, "view_submission") | {"view": view, "response_urls": []}
+def view_submission(
+    act: Act, view: Mapping[str, Any], response_urls: Sequence[Mapping[str, str]]
+) -> Payload:
+    """A submitted form, with a response URL for each conversation that it has asked for."""
+    return _interaction(act, "view_submission") | {"view": view, "response_urls": response_urls}
 
 
 def view_closed(act: Act, view: Mapping[str, Any], *, is_cleared: bool) -> Payload:
@@ -187,6 +189,8 @@ def event(app: InstalledApp, inner: Mapping[str, Any], at: float) -> Payload:
     return {
         "token": DEPRECATED_TOKEN,
         "team_id": TEAM_ID,
+        "context_team_id": TEAM_ID,
+        "context_enterprise_id": None,
         "api_app_id": app.app_id,
         "event": inner,
         "type": "event_callback",

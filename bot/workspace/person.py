@@ -4,6 +4,7 @@ library only.
 
 from __future__ import annotations
 
+import base64
 import json
 import urllib.error
 import urllib.parse
@@ -147,6 +148,19 @@ class Person:
         place = {"channel": channel or self.channel, "message_ts": message_ts}
         given = {"app": app, "callback_id": callback_id}
         return self._post("shortcut", given | (place if message_ts else {}))
+
+    def react(self, message_ts: str, name: str, *, channel: str = "", on: bool = True) -> Json:
+        """Adds a reaction to a message, or takes it away."""
+        given = {"channel": channel or self.channel, "message_ts": message_ts}
+        return self._post("react", {**given, "name": name, "on": on})
+
+    def upload(
+        self, name: str, content: bytes, *, channel: str = "", thread_ts: str = "", text: str = ""
+    ) -> Json:
+        """Uploads a file, into a channel if one is named; else it is mine alone, for a form."""
+        place = {"channel": channel, "thread_ts": thread_ts or None, "text": text}
+        data = base64.b64encode(content).decode()
+        return self._post("file", {"name": name, "content": data, **(place if channel else {})})
 
     def submit(self, view_id: str, values: Mapping[str, Any]) -> Json:
         """Submits a form with values as Slack writes them (see `filled`)."""

@@ -106,11 +106,21 @@ def post(workspace: Workspace, channel: Channel, message: Message) -> Message:
     _tell(workspace, "message", channel, message=posted)
     _tell_root(workspace, channel, posted)
     events.message_posted(workspace, channel, posted)
+    for file in message.get("files", []):
+        events.file_shared(workspace, channel, file["id"], message["user"])
     return posted
 
 
 def change(workspace: Workspace, channel: Channel, message: Message) -> None:
-    """Keeps and tells the new state of a message."""
+    """Keeps the new content of a message, tells pages and apps."""
+    old = workspace.store.message(channel.id, message["ts"])
+    keep(workspace, channel, message)
+    if old is not None:
+        events.message_changed(workspace, channel, old, message)
+
+
+def keep(workspace: Workspace, channel: Channel, message: Message) -> None:
+    """Keeps what is new about a message but not its content, and tells the pages."""
     workspace.store.replace(channel.id, message)
     shown = whole(workspace, channel.id, [message])[0]
     _tell(workspace, "message_changed", channel, message=shown)
@@ -133,6 +143,7 @@ def delete(workspace: Workspace, channel: Channel, message: Message) -> None:
     thread = {"thread_ts": message["thread_ts"]} if "thread_ts" in message else {}
     _tell(workspace, "message_deleted", channel, ts=message["ts"], **thread)
     _tell_root(workspace, channel, message)
+    events.message_deleted(workspace, channel, message)
 
 
 def _tell_root(workspace: Workspace, channel: Channel, message: Message) -> None:

@@ -77,4 +77,4 @@ def tell_messages(workspace: Workspace, file: File) -> None:
         for share in shares:
             message = workspace.store.message(channel_id, share["ts"])
             if channel is not None and message is not None:
-                posting.change(workspace, channel, posting.with_files(workspace, message))
+                posting.keep(workspace, channel, posting.with_files(workspace, message))

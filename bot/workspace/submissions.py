@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bot.workspace import payloads, sharing
-from bot.workspace.acts import act_in_view, owner_of
-from bot.workspace.elements import complaints, entered, input_blocks
+from bot.workspace.acts import act_in_view, owner_of, response_url
+from bot.workspace.chosen import settled
+from bot.workspace.client_checks import complaints
+from bot.workspace.elements import entered, input_blocks, response_menus
 from bot.workspace.installation import Installation
 from bot.workspace.people import Person
 from bot.workspace.refusals import SlackError
@@ -42,12 +44,13 @@ async def submit(
     view = workspace.views.top(person.id, view_id)
     offers = workspace.offers.of(person.id, view_id)
     held = entered(view["blocks"], values, view["state"]["values"], offers)
-    workspace.views.enter(view, held)
+    workspace.views.enter(view, settled(workspace, person, held))
     missing = complaints(view["blocks"], view["state"]["values"])
     if missing:
         return Submitted(delivered=False, response_action="errors", errors=missing)
     app = owner_of(workspace, view)
-    payload = payloads.view_submission(act_in_view(workspace, app, person, view), view)
+    act, urls = act_in_view(workspace, app, person, view), _response_urls(workspace, person, view)
+    payload = payloads.view_submission(act, view, urls)
     delivery = await app.deliver("interactive", payload)
     if delivery.error:
         return _failed(workspace, person, delivery.error, delivered=False)
@@ -56,6 +59,19 @@ async def submit(
         return _apply(workspace, app, person, view["id"], reply)
     except SlackError as refusal:
         return _failed(workspace, person, refusal.error)
+
+
+def _response_urls(workspace: Workspace, person: Person, view: View) -> list[dict[str, str]]:
+    """A response URL for each conversation chosen where the app asked for one."""
+    values, urls = view["state"]["values"], []
+    for block_id, element in response_menus(view["blocks"]):
+        entry = values[block_id][element["action_id"]]
+        channel = entry.get("selected_conversation") or entry.get("selected_channel")
+        if channel:
+            key = workspace.grants.new_response_url(view["app_id"], channel, person.id)
+            url = {"response_url": response_url(workspace, key), "channel_id": channel}
+            urls.append({"block_id": block_id, "action_id": element["action_id"], **url})
+    return urls
 
 
 def _apply(
@@ -91,6 +107,8 @@ def _checked_errors(view: View, reply: Mapping[str, Any]) -> Mapping[str, str]:
     errors = reply.get("errors")
     if not isinstance(errors, dict) or not errors or set(errors) - input_blocks(view["blocks"]):
         raise SlackError(INVALID_RESPONSE)
+    if not all(isinstance(words, str) and words for words in errors.values()):
+        raise SlackError(INVALID_RESPONSE)
     return errors
 
 
@@ -98,7 +116,7 @@ def _checked_view(
     workspace: Workspace, app: Installation, reply: Mapping[str, Any]
 ) -> Mapping[str, Any]:
     view = reply.get("view")
-    if check_view(view) or not isinstance(view, dict):
+    if check_view(view) or not isinstance(view, dict) or view["type"] != "modal":
         raise SlackError(INVALID_RESPONSE)
     if sharing.slack_file_complaints(workspace, app.app, view):
         raise SlackError(INVALID_RESPONSE)

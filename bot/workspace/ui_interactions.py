@@ -8,9 +8,9 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
-from bot.workspace import events, shortcuts, suggestions, ui_parts
+from bot.workspace import events, reactions, shortcuts, suggestions, ui_parts
 from bot.workspace.payloads import Query
-from bot.workspace.refusals import UiRefused
+from bot.workspace.refusals import SlackError, UiRefused
 from bot.workspace.ui_parts import Answer, Json
 from bot.workspace.workspace import Workspace
 
@@ -72,8 +72,36 @@ async def shortcut(workspace: Workspace, request: web.Request) -> Json:
     return ui_parts.told(await shortcuts.global_shortcut(workspace, person, installed, callback_id))
 
 
+_NO_REACTION = {
+    "already_reacted": "{person} has reacted with :{name}: already.",
+    "no_reaction": "{person} has not reacted with :{name}:.",
+    "invalid_name": "There is no emoji :{name}:.",
+    "message_not_found": "This message is not there any more.",
+    "too_many_emoji": "This message has as many reactions as it can have.",
+    "too_many_reactions": "{person} has put as many reactions on this message as one person can.",
+}
+
+
+async def react(workspace: Workspace, request: web.Request) -> Json:
+    """POST /ui/react: adds a reaction of the person, or with `on` false takes it away."""
+    body = await ui_parts.body(request)
+    person = ui_parts.person(workspace, body)
+    channel = ui_parts.channel(workspace, person, body)
+    ts, name, on = ui_parts.text(body, "message_ts"), ui_parts.text(body, "name"), body.get("on")
+    if not isinstance(on, bool):
+        raise UiRefused(f"on must be true or false, not {on!r}.")
+    change = reactions.add if on else reactions.remove
+    try:
+        change(workspace, channel, ts, name, person.id)
+    except SlackError as refusal:
+        words = _NO_REACTION[refusal.error].format(person=person.name, name=name)
+        raise UiRefused(words) from refusal
+    return {}
+
+
 POSTS: Mapping[str, Answer] = {
     "suggest": suggest,
     "home": home,
     "shortcut": shortcut,
+    "react": react,
 }

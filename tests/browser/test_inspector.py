@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from slack_sdk.errors import SlackApiError
 
 from tests.browser.axe import violations
 from tests.browser.conftest import OpenPage
-from tests.browser.sample_app import SampleApp
+from tests.browser.sample_app import MANIFEST, SampleApp
 from tests.browser.steps import CHANNEL, become, post
 from tests.harness import RunningWorkspace
 
@@ -212,6 +213,29 @@ def test_messages_that_come_meanwhile_are_unread_and_people_can_be_switched(
     become(inspector, "Grace Hopper")
     expect(inspector.get_by_role("heading", name="Inspector")).to_be_visible()
     expect(rows(inspector, "chat.postMessage")).to_have_count(1)
+
+
+def test_when_the_workspace_comes_back_the_inspector_begins_again_by_itself(
+    inspector: Page,
+    slack: WebClient,
+    workspace: RunningWorkspace,
+    tmp_path: Path,
+    complaints: list[str],
+) -> None:
+    post(slack, text="before")
+    expect(rows(inspector, "chat.postMessage")).to_have_count(1)
+    workspace.stop()
+    expect(inspector.get_by_text("Connection lost")).to_be_visible()
+    port = int(workspace.url.rsplit(":", 1)[1])
+    again = RunningWorkspace(tmp_path / "workspace", MANIFEST, port=port, token=workspace.token)
+    expect(inspector.get_by_text("Connection lost")).to_have_count(0)
+    expect(inspector.locator(".empty")).to_contain_text("Nothing has been seen yet")
+    post(slack, text="after")
+    expect(rows(inspector, "chat.postMessage")).to_have_count(1)
+    inspector.context.close()
+    again.stop()
+    for text in [text for text in complaints if "ERR_CONNECTION_REFUSED" in text]:
+        complaints.remove(text)  # the browser's own words while there was nobody to connect to
 
 
 def call_often(slack: WebClient, count: int) -> None:

@@ -21,7 +21,7 @@ def page(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     """One page for all: nothing here leaves a trace in it."""
     running = RunningWorkspace(tmp_path_factory.mktemp("workspace"), MANIFEST)
     opened = browser.new_page()
-    opened.goto(running.url)
+    opened.goto(running.page_url)
     yield opened
     opened.close()
     running.stop()

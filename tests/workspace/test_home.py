@@ -147,7 +147,7 @@ def test_a_home_needs_the_newest_hash_and_outlives_a_restart(tmp_path: Path) -> 
 
 
 def test_an_app_hears_nothing_that_it_has_not_asked_for(tmp_path: Path) -> None:
-    manifest = {**MANIFEST, "settings": {"interactivity": {"is_enabled": True}}}
+    manifest = {**MANIFEST, "settings": {"socket_mode_enabled": True}}
     running = RunningWorkspace(tmp_path, manifest)
     try:
         opened = running.person().home(WEATHER)

@@ -34,6 +34,7 @@ GROUPS = {
     "other": "emoji.list pins.add pins.remove pins.list bookmarks.add bookmarks.edit "
     "bookmarks.remove bookmarks.list",
 }
+UNLIMITED = Timing(has_rate_limits=False)
 BOT_METHODS = [name for name, method in METHODS.items() if "bot" in method.tokens]
 SCOPED = [name for name, method in METHODS.items() if method.scopes]
 FREE = [name for name, method in METHODS.items() if not method.tokens]
@@ -42,9 +43,8 @@ FREE = [name for name, method in METHODS.items() if not method.tokens]
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningWorkspace]:
     """An app with a scope that opens nothing."""
-    timing = Timing(has_rate_limits=False)
     folder = tmp_path_factory.mktemp("methods")
-    running = RunningWorkspace(folder, manifest("nobody", ["commands"]), timing=timing)
+    running = RunningWorkspace(folder, manifest("nobody", ["commands"]), timing=UNLIMITED)
     yield running
     running.stop()
 
@@ -136,11 +136,27 @@ def test_a_revoked_token_opens_nothing_until_the_next_start(tmp_path: Path) -> N
 
 
 def test_an_app_uninstalls_itself_with_its_credentials(tmp_path: Path) -> None:
-    timing = Timing(has_rate_limits=False)
-    running = RunningWorkspace(tmp_path, manifest("one", []), timing=timing)
+    running = RunningWorkspace(tmp_path, manifest("one", []), timing=UNLIMITED)
     client = client_of(running)
     assert error(client, "apps.uninstall") == "invalid_client_id"
     assert error(client, "apps.uninstall", client_id="1") == "bad_client_secret"
     client.apps_uninstall(client_id="1", client_secret="2")
     assert error(client, "auth.test") == "token_revoked"
     running.stop()
+
+
+@pytest.mark.parametrize("method", ["auth.revoke", "apps.uninstall"])
+def test_an_app_that_goes_is_told_if_it_has_asked(tmp_path: Path, method: str) -> None:
+    events = ["tokens_revoked", "app_uninstalled"]
+    running = RunningWorkspace(
+        tmp_path, manifest("one", [], events=events), manifest("two", []), timing=UNLIMITED
+    )
+    for index in range(2):
+        client_of(running, index).api_call(method, json={"client_id": "1", "client_secret": "2"})
+    told = running.recorded(kind="envelope")
+    running.stop()
+    wanted = events if method == "apps.uninstall" else events[:1]
+    # Nobody is connected: what could not be delivered is tried again, so that it counts once.
+    assert {(one["app"], one["name"].split()[-1]) for one in told} == {
+        ("A0ONE", name) for name in wanted
+    }

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from slack_sdk import WebClient
 
-from bot.workspace.api_reactions import EMOJI_LIMIT, OWN_LIMIT, reacted
-from bot.workspace.refusals import SlackError
+from bot.workspace.person import PersonRefused
+from bot.workspace.reactions import KINDS_LIMIT, OF_ONE_PERSON_LIMIT
 from bot.workspace.timing import Timing
 from tests.harness import RunningWorkspace
 from tests.workspace.api_calls import client_of, error, manifest
@@ -83,17 +83,22 @@ def test_a_reaction_that_cannot_be_is_refused(client: WebClient) -> None:
     assert error(client, "reactions.add", **again) == "already_reacted"
 
 
-def test_a_message_holds_so_many_reactions_and_a_person_adds_fewer() -> None:
-    message = {"ts": "1.0"}
-    for number in range(OWN_LIMIT):
-        message = reacted(message, f"e{number}", "U1")
-    with pytest.raises(SlackError, match="too_many_reactions"):
-        reacted(message, "one-more", "U1")
-    for number in range(OWN_LIMIT, EMOJI_LIMIT):
-        message = reacted(message, f"e{number}", f"U{number}")
-    with pytest.raises(SlackError, match="too_many_emoji"):
-        reacted(message, "one-more", "U2")
-    reacted(message, "e0", "U2")
+def test_a_message_holds_so_many_reactions_and_a_person_adds_fewer(
+    client: WebClient, workspace: RunningWorkspace
+) -> None:
+    ts = client.chat_postMessage(channel=TUNING, text="x")["ts"]
+    place = {"channel": TUNING, "timestamp": ts}
+    for number in range(OF_ONE_PERSON_LIMIT):
+        client.reactions_add(**place, name=f"e{number}")
+    assert error(client, "reactions.add", **place, name="more") == "too_many_reactions"
+    other = client_of(workspace, 1)
+    for number in range(OF_ONE_PERSON_LIMIT, 2 * OF_ONE_PERSON_LIMIT):
+        other.reactions_add(**place, name=f"e{number}")
+    for number in range(2 * OF_ONE_PERSON_LIMIT, KINDS_LIMIT):
+        workspace.person().react(ts, f"e{number}")
+    with pytest.raises(PersonRefused):
+        workspace.person().react(ts, "more")
+    workspace.person().react(ts, "e0")
 
 
 def test_reactions_are_read_of_one_message_and_listed_of_a_person(

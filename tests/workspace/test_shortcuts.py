@@ -112,7 +112,7 @@ def test_a_shortcut_that_nobody_takes_fails_with_a_toast(workspace: RunningWorks
 
 
 def test_an_app_without_interactivity_gets_no_shortcut(tmp_path: Path) -> None:
-    running = RunningWorkspace(tmp_path, {**MANIFEST, "settings": {}})
+    running = RunningWorkspace(tmp_path, {**MANIFEST, "settings": {"socket_mode_enabled": True}})
     try:
         answer = running.person().shortcut(WEATHER, "ask")
         assert answer == {"ok": True, "delivered": False, "error": "interactivity_disabled"}
