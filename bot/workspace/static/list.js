@@ -5,7 +5,7 @@ import { grouped } from './messages.js';
 import { day } from './time.js';
 
 const NEAR_END_PX = 60;
-const NEAR_START_PX = 1200;
+const NEAR_START_PX = 500;
 
 /** Keeps `box` at its end while it was there; `pinned` is a ref, `away` whether something new came meanwhile. */
 function useStickToEnd(box, inner, lastTs, key) {
