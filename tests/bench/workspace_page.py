@@ -125,7 +125,7 @@ def frames(name: str, times: list[float]) -> None:
 def measure(browser: Browser, running: RunningWorkspace) -> None:
     row("first message after opening", first_message_ms(browser, running))
     page = opened(browser, running)
-    row("call to page, 100 messages shown", call_to_page_ms(page, running))
+    row("call to page, just opened", call_to_page_ms(page, running))
     frames("scrolling up, reading as it goes", page.evaluate(SCROLL, [-400, 20_000]))
     shown: Any = page.locator("article").count()
     frames(f"scrolling down past {shown} messages", page.evaluate(SCROLL, [400, 20_000]))
