@@ -17,6 +17,7 @@ from typing import Any
 from playwright.sync_api import Browser, Page, sync_playwright
 from slack_sdk import WebClient
 
+from bot.workspace.timing import Timing
 from tests.browser.conftest import CHROMIUM_FLAGS, LAPTOP
 from tests.browser.sample_app import MANIFEST, payload
 from tests.harness import RunningWorkspace
@@ -59,7 +60,7 @@ SCROLL = """async ([step, most]) => {
 
 @contextmanager
 def workspace(folder: Path) -> Iterator[RunningWorkspace]:
-    running = RunningWorkspace(folder, MANIFEST)
+    running = RunningWorkspace(folder, MANIFEST, timing=Timing(has_rate_limits=False))
     yield running
     running.stop()
 
@@ -80,7 +81,7 @@ def opened(browser: Browser, running: RunningWorkspace) -> Page:
     """A page in a browser that has never been here."""
     page = browser.new_context(viewport=LAPTOP).new_page()  # type: ignore[arg-type]
     page.add_init_script(WATCH)
-    page.goto(running.url)
+    page.goto(running.page_url)
     page.wait_for_function("() => drawn.first !== null")
     return page
 
@@ -124,7 +125,7 @@ def frames(name: str, times: list[float]) -> None:
 def measure(browser: Browser, running: RunningWorkspace) -> None:
     row("first message after opening", first_message_ms(browser, running))
     page = opened(browser, running)
-    row("call to page, 100 messages shown", call_to_page_ms(page, running))
+    row("call to page, just opened", call_to_page_ms(page, running))
     frames("scrolling up, reading as it goes", page.evaluate(SCROLL, [-400, 20_000]))
     shown: Any = page.locator("article").count()
     frames(f"scrolling down past {shown} messages", page.evaluate(SCROLL, [400, 20_000]))

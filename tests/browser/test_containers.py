@@ -67,7 +67,8 @@ def test_feedback_stays_pressed_and_an_icon_button_sends_its_value(
     good = browser_page.get_by_role("button", name="Mark this answer as good")
     bad = browser_page.get_by_role("button", name="Bad answer")
     good.click()
-    assert app.next("action")["actions"][0]["type"] == "feedback_buttons"
+    action = app.next("action")["actions"][0]
+    assert (action["type"], action["value"]) == ("feedback_buttons", "good")
     expect(good).to_have_attribute("aria-pressed", "true")
     bad.click()
     app.next("action")

@@ -11,8 +11,8 @@ from playwright.sync_api import Page, expect
 from slack_sdk import WebClient
 
 from bot.workspace.timing import Clock, Timing
-from tests.browser.sample_app import MANIFEST, payload
-from tests.browser.steps import CHANNEL, article, post
+from tests.browser.sample_app import MANIFEST, SampleApp, payload
+from tests.browser.steps import CHANNEL, article, open_form, post
 from tests.harness import RunningWorkspace
 
 pytestmark = pytest.mark.browser
@@ -31,7 +31,7 @@ def clock() -> Clock:
 @pytest.fixture
 def workspace(tmp_path: Path, clock: Clock) -> Iterator[RunningWorkspace]:
     """One in which a file becomes ready only when the clock is moved."""
-    timing = Timing(clock=clock, file_ready_s=LONG_S)
+    timing = Timing(clock=clock, file_ready_s=LONG_S, has_rate_limits=False)
     running = RunningWorkspace(tmp_path / "workspace", MANIFEST, timing=timing)
     yield running
     running.stop()
@@ -111,3 +111,24 @@ def test_an_image_block_shows_an_uploaded_picture(
         picture = browser_page.get_by_role("img", name=name)
         expect(picture).to_be_visible()
         assert picture.evaluate("img => img.decode().then(() => img.naturalWidth)") == 240
+
+
+def test_a_form_takes_files_of_its_types_and_sends_their_ids(
+    browser_page: Page, app: SampleApp
+) -> None:
+    dialog = open_form(browser_page, app, "inputs")
+    plots = dialog.get_by_label("Plots (optional)")
+    plots.set_input_files([{"name": "notes.txt", "mimeType": "text/plain", "buffer": b"x"}])
+    expect(dialog.get_by_role("alert")).to_have_text(
+        "notes.txt is not accepted. Accepted: png, csv."
+    )
+    plots.set_input_files([PICTURE, TABLE])  # type: ignore[list-item]
+    expect(dialog.locator(".picked b")).to_have_text(["loss.png", "trials.csv"])
+    dialog.get_by_role("button", name="Remove loss.png").click()
+    dialog.get_by_label("Link").fill("https://example.org/")
+    dialog.get_by_role("combobox", name="Model").fill("qwen")
+    dialog.get_by_role("option", name="qwen3-0.6b").click()
+    app.next("options")
+    dialog.get_by_role("button", name="Send").click()
+    files = app.next("inputs")["state"]["values"]["plots"]["v"]["files"]
+    assert [file["name"] for file in files] == ["trials.csv"]

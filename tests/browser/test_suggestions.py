@@ -20,7 +20,7 @@ pytestmark = pytest.mark.browser
 @pytest.fixture
 def workspace(tmp_path: Path) -> Iterator[RunningWorkspace]:
     """One that does not wait long for an app."""
-    timing = Timing(ack_deadline_s=0.8)
+    timing = Timing(ack_deadline_s=0.8, has_rate_limits=False)
     running = RunningWorkspace(tmp_path / "workspace", MANIFEST, timing=timing)
     yield running
     running.stop()

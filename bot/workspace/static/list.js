@@ -5,7 +5,7 @@ import { grouped } from './messages.js';
 import { day } from './time.js';
 
 const NEAR_END_PX = 60;
-const NEAR_START_PX = 300;
+const NEAR_START_PX = 500;
 
 /** Keeps `box` at its end while it was there; `pinned` is a ref, `away` whether something new came meanwhile. */
 function useStickToEnd(box, inner, lastTs, key) {
@@ -64,6 +64,11 @@ export function MessageList(props) {
   const isNew = ({ message }) => message.ts > newSince && message.user !== directory.me;
   const firstNew = newSince && rows.find(isNew)?.message.ts;
   useTarget(box, pinned, target, messages.some(m => m.ts === target));
+
+  // What does not fill its box cannot be scrolled.
+  useEffect(() => {
+    if (hasMore && inner.current.offsetHeight <= box.current.clientHeight) scrolled();
+  }, [messages]);
 
   async function scrolled() {
     onScroll();

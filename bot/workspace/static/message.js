@@ -1,5 +1,5 @@
 // One message: who, when, what, and what can be done with it. Contract for browser tests: data-ts, data-ephemeral.
-import { html, memo, useMemo } from './ui.js';
+import { html, memo, useMemo, useState } from './ui.js';
 import { Blocks } from './blocks.js';
 import { Text } from './elements.js';
 import { acts, useStore } from './context.js';
@@ -104,8 +104,12 @@ export const Message = memo(({ message, channel, directory, compact, inThread, i
     directory,
     ...acts(store, { channel, message_ts: message.ts }, form),
   };
+  // Few messages are ever pointed at: the toolbar is made for those that are.
+  const [isNear, setNear] = useState(false);
+  const near = () => setNear(true);
   const names = ['msg', compact && 'compact', message.is_ephemeral && 'ephemeral', isTarget && 'target'];
   return html`<article class=${names.filter(Boolean).join(' ')} data-ts=${message.ts}
+      onMouseEnter=${near} onFocusIn=${near}
       data-ephemeral=${message.is_ephemeral ? 'true' : undefined}
       aria-label=${`${author.name}, ${clock(dateOf(message.ts))}`}>
     <div class="gutter">${compact ? html`<${Stamp} channel=${channel} message=${message} compact />`
@@ -122,7 +126,7 @@ export const Message = memo(({ message, channel, directory, compact, inThread, i
       ${message.reply_count > 0 && !inThread && html`<${Replies} message=${message} directory=${directory}
         onOpen=${() => store.openThread(message.ts)} />`}
     </div>
-    ${!message.is_ephemeral && html`<${Toolbar} message=${message} channel=${channel} apps=${directory.apps}
+    ${isNear && !message.is_ephemeral && html`<${Toolbar} message=${message} channel=${channel} apps=${directory.apps}
       inThread=${inThread} store=${store} onReact=${react} />`}
   </article>`;
 });

@@ -5,7 +5,7 @@ import { base64 } from './files.js';
 import { applyEvent, inThread, isRoot, replay } from './messages.js';
 import { address, parse } from './route.js';
 
-const PAGE = 100;
+const PAGE = 50;
 const SEEK_PAGES = 20; // how far back a permalink is looked for
 const EMPTY = {
   phase: 'loading', online: true, team: null, me: null, channels: [], people: [], apps: [], commands: [], views: [],
