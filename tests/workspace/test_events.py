@@ -22,11 +22,22 @@ from tests.workspace.parts import WAIT_S
 TUNING = "C0TUNING"
 EVENTS = [
     "app_mention",
+    "file_shared",
     "member_joined_channel",
+    "member_left_channel",
     "message.channels",
+    "message.groups",
     "message.im",
     "reaction_added",
     "reaction_removed",
+]
+MORE_SCOPES = [
+    "channels:manage",
+    "files:read",
+    "groups:history",
+    "groups:read",
+    "groups:write",
+    "reactions:read",
 ]
 Heard = Queue[dict[str, Any]]
 
@@ -34,7 +45,7 @@ Heard = Queue[dict[str, Any]]
 def manifest(*, events: list[str] = EVENTS, scopes: list[str] = SCOPES) -> dict[str, Any]:
     return {
         **MANIFEST,
-        "oauth_config": {"scopes": {"bot": [*scopes, "reactions:read"]}},
+        "oauth_config": {"scopes": {"bot": [*scopes, *MORE_SCOPES]}},
         "settings": {**MANIFEST["settings"], "event_subscriptions": {"bot_events": events}},
     }
 
@@ -234,6 +245,34 @@ def test_an_app_hears_that_it_has_joined(
         "U0BOT", "C0GENERAL", "C"
     )  # fmt: skip
     assert after["text"] == "next", "who is in does not join again"
+
+
+def test_who_comes_and_goes_is_an_event_by_the_kind_of_the_channel(
+    heard: Heard, workspace: RunningWorkspace, client: WebClient
+) -> None:
+    made = client.conversations_create(name="secret", is_private=True)["channel"]["id"]
+    client.conversations_invite(channel=made, users="U0GRACE")
+    client.conversations_kick(channel=made, user="U0GRACE")
+    told = {(e["type"], e.get("subtype", "")): e for e in (event(heard) for _ in range(4))}
+    joined = told["member_joined_channel", ""]
+    assert (joined["user"], joined["inviter"], joined["channel_type"]) == ("U0GRACE", "U0BOT", "G")
+    assert told["member_left_channel", ""]["user"] == "U0GRACE"
+    assert told["message", "group_join"]["channel_type"] == "group"
+
+
+def test_a_shared_file_is_a_message_and_an_event(heard: Heard, workspace: RunningWorkspace) -> None:
+    file = workspace.person().upload("a.txt", b"a", channel=TUNING, text="look")["file"]
+    message, shared = event(heard), event(heard)
+    assert (message["type"], message["subtype"]) == ("message", "file_share")
+    assert message["text"] == "look" and message["files"][0]["id"] == file["id"]
+    assert shared.pop("event_ts")
+    assert shared == {
+        "type": "file_shared",
+        "channel_id": TUNING,
+        "file_id": file["id"],
+        "file": {"id": file["id"]},
+        "user_id": "U0ADA",
+    }
 
 
 @pytest.mark.parametrize(
