@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from slack_sdk import WebClient
 from bot.workspace.timing import Clock, Timing
 from tests.harness import RunningWorkspace
 
+# More than the three seconds that the SDK's client takes.
+CLOSING_S = 20.0
 SCOPES = [
     "commands",
     "chat:write",
@@ -70,12 +72,19 @@ def clock() -> Clock:
 
 @pytest.fixture(scope="session")
 def behind() -> Iterator[Callable[[Callable[[], None]], None]]:
-    """Does things behind the tests, and at the end waits for them all."""
-    with ThreadPoolExecutor(8) as pool:
-        doing: list[Future[None]] = []
-        yield lambda work: doing.append(pool.submit(work))
-        for future in doing:
-            future.result()
+    """Does things behind the tests, and at the end waits for them, but not for ever: a client that
+    does not let go must not hold up the suite.
+    """
+    doing: list[threading.Thread] = []
+
+    def start(work: Callable[[], None]) -> None:
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        doing.append(thread)
+
+    yield start
+    for thread in doing:
+        thread.join(CLOSING_S)
 
 
 @pytest.fixture
