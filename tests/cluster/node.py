@@ -32,8 +32,8 @@ ENDLESS = Recording(never_ends=True)
 class Node:
     """One node with room for everything, unless a recording says otherwise.
 
-    What the pods of a namespace do, `choose` decides for each start of a pod; search pods just
-    run. Without a choice they play `default_recording`.
+    What the pods of a namespace do, `choose` decides for each start of a pod; without a choice
+    they play `default_recording`. Search pods just run.
     """
 
     def __init__(
@@ -54,6 +54,7 @@ class Node:
         self._recorder = recorder
         self.logs = logs
         self._choices: dict[str, Choose] = {}
+        self._searches: dict[str, Recording] = {}
         self._steps: dict[str, Iterator[float]] = {}
         self._queue = WorkQueue("node", self._step, workers=4)
         self._stopped = threading.Event()
@@ -63,6 +64,10 @@ class Node:
     def play(self, namespace: str, choose: Choose) -> None:
         """From now on, what the pods that start in a namespace do."""
         self._choices[namespace] = choose
+
+    def play_search(self, namespace: str, recording: Recording) -> None:
+        """The same for the search pods of a namespace, which have to run for any Trial to be."""
+        self._searches[namespace] = recording
 
     def log(self, namespace: str, pod: str, container: str, *, previous: bool = False) -> str:
         """A container's log, without asking the API server."""
@@ -98,9 +103,7 @@ class Node:
 
     def choose(self, facts: PodFacts) -> Recording | Real:
         if SUGGESTION_LABEL in facts.pod["metadata"].get("labels", {}):
-            choose = self._choices.get(facts.namespace)
-            chosen = choose(facts) if choose else ENDLESS
-            return chosen if isinstance(chosen, Recording) and chosen.failure else ENDLESS
+            return self._searches.get(facts.namespace, ENDLESS)
         return self._choices.get(facts.namespace, default_recording)(facts)
 
     def why_waiting(self, place: Place) -> str:
