@@ -142,11 +142,12 @@ class Node:
             raise
 
     def _life(self, pod: Json) -> Iterator[float]:
-        chosen = self.choose(self.facts(pod))
+        facts = self.facts(pod)
+        chosen = self.choose(facts)
         if isinstance(chosen, Real):
-            yield from self._real.life(pod, self.facts(pod), NAME)
+            yield from self._real.life(pod, facts, NAME)
         else:
-            yield from self._player.life(pod, self.facts, self.choose, NAME)
+            yield from self._player.life(pod, chosen, self.facts, self.choose, NAME)
 
     def _removal(self, pod: Json) -> Iterator[float]:
         """The kubelet's last word about a deleted pod: it may go at once."""

@@ -33,9 +33,13 @@ class Player:
         self._collector = collector
         self._recorder = recorder
 
-    def life(self, pod: Json, facts: Facts, choose: Chosen, node: str) -> Iterator[float]:
-        """The steps of a pod's life; yields how many seconds to wait for the next."""
-        recording = _played(choose(facts(pod, 0)))
+    def life(
+        self, pod: Json, recording: Recording, facts: Facts, choose: Chosen, node: str
+    ) -> Iterator[float]:
+        """The steps of a pod's life; yields how many seconds to wait for the next.
+
+        `recording` is for the first start, `choose` is asked again for each restart.
+        """
         if recording.failure is Failure.UNSCHEDULABLE:
             why = recording.why or "0/1 nodes are available: 1 Insufficient nvidia.com/gpu."
             self._patch(pod, unschedulable(why))

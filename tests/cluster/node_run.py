@@ -129,7 +129,9 @@ class RealPods:
         inits = pod["spec"].get("initContainers") or ()
         for container in inits:
             if container["name"] == WAITER:
-                continue  # names are addresses here: there is nothing to wait for
+                while not self._master_runs(pod):
+                    yield LOOK_S
+                continue
             states = {one["name"]: waiting("PodInitializing") for one in pod["spec"]["containers"]}
             self._patch(pod, status(pod, states, initialised=False))
             program = self._launch(pod, container, where)
@@ -140,6 +142,12 @@ class RealPods:
             if program.process.returncode:
                 return program.process.returncode
         return 0
+
+    def _master_runs(self, pod: Json) -> bool:
+        """What the workers' init container waits for: the Master's name, there once it is ready."""
+        job = pod["metadata"]["labels"][f"{PREFIX}job-name"]
+        master = self._api.find(PODS, key_of(pod)[0], f"{job}-master-0") or {}
+        return master.get("status", {}).get("phase", "Pending") != "Pending"
 
     def _init_failed(self, pod: Json, code: int, restarts: int) -> int:
         states = {one["name"]: waiting("PodInitializing") for one in pod["spec"]["containers"]}

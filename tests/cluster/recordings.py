@@ -37,7 +37,7 @@ class Recording:
 
     lines: tuple[Line, ...] = ()
     exit_code: int = 0
-    last_s: float = 0.0
+    last_s: float = 0.05  # long enough for controllers to see the pod run
     failure: Failure | None = None
     why: str = ""
     never_ends: bool = False

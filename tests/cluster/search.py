@@ -11,7 +11,7 @@ from typing import Protocol
 
 import optuna
 
-from tests.cluster.metrics import objective_value
+from tests.cluster.metrics import as_number, objective_value
 from tests.cluster.quirks import Quirks
 from tests.cluster.resources import Json
 from tests.cluster.search_hyperband import Hyperband
@@ -128,6 +128,7 @@ class OptunaSearch:
     def __init__(self, experiment: Json, quirks: Quirks, carried: Sequence[Json]) -> None:
         spec = experiment["spec"]
         self._algorithm = spec["algorithm"]["algorithmName"]
+        self._quirks = quirks
         self._space = self._distributions(spec["parameters"], quirks)
         self._study = optuna.create_study(
             direction=spec["objective"]["type"], sampler=self._sampler(experiment)
@@ -137,7 +138,10 @@ class OptunaSearch:
         self._numbers: dict[str, list[int]] = defaultdict(list)
 
     def suggest(self, trials: Sequence[Json], number: int) -> list[Assignments]:
-        fresh = self._known.fresh(trials) if self._rebuilds else self._known.new(trials)
+        if self._quirks.empty_value_stops_search:
+            _values(trials)
+        usable = [one for one in trials if as_number(objective_value(one)) is not None]
+        fresh = self._known.fresh(usable) if self._rebuilds else self._known.new(usable)
         for trial, value in zip(fresh, _values(fresh), strict=True):
             self._tell(trial, value)
         return [self._ask() for _ in range(number)]

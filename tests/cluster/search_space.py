@@ -56,7 +56,8 @@ def _stepped(
     value: float, low: float, high: float, step: float, rng: random.Random, quirks: Quirks
 ) -> float:
     if not quirks.round_integers and step == 1.0:
-        return float(min(math.floor(low) + math.floor(value - low), math.floor(high)))
+        share = (value - low) / (high - low) if high > low else 0.0
+        return min(low + math.floor(share * (high - low + 1)), high)
     if quirks.multiples_of_step:
         return round(value / step) * step
     return min(low + round((value - low) / step) * step, high)
@@ -74,8 +75,12 @@ def distribution(parameter: Json) -> BaseDistribution:
         return IntDistribution(max(low, 1) if log else low, high, log=log, step=1 if log else step)
     step_text = space.get("step")
     least = max(float(space["min"]), LEAST) if log else float(space["min"])
-    step_size = float(step_text) if step_text and not log else None
-    return FloatDistribution(least, float(space["max"]), log=log, step=step_size)
+    most = float(space["max"])
+    if not step_text or log:
+        return FloatDistribution(least, most, log=log)
+    size = float(step_text)
+    steps = math.floor((most - least) / size + 1e-9)
+    return FloatDistribution(least, least + steps * size, step=size)
 
 
 def skopt_distribution(parameter: Json, quirks: Quirks) -> BaseDistribution:

@@ -29,14 +29,16 @@ SUCCEEDED, FAILED = has("Succeeded"), has("Failed")
 ENDLESS = Recording(never_ends=True)
 
 
-def scores(function: Callable[[float], float]) -> Callable[[PodFacts], Recording]:
+def scores(
+    function: Callable[[float], float], last_s: float = 0.05
+) -> Callable[[PodFacts], Recording]:
     """Every trial prints score=function(lr)."""
 
     def choose(facts: PodFacts) -> Recording:
         if facts.trial is None or facts.role == "worker":
             return Recording()
         value = function(float(facts.parameters["lr"]))
-        return Recording(metric_lines(facts.trial, score=value))
+        return Recording(metric_lines(facts.trial, score=value), last_s=last_s)
 
     return choose
 
@@ -116,7 +118,7 @@ def test_a_trial_bears_the_experiments_labels_and_its_job_is_deleted_at_its_end(
 def test_a_retained_job_stays_with_its_pods_and_logs(
     api: Api, namespace: str, standins: Controllers
 ) -> None:
-    standins.node.play(namespace, scores(lambda lr: 0.5))
+    standins.node.play(namespace, scores(lambda lr: 0.5, last_s=0.5))
     body = experiment(namespace, trial=pytorchjob(workers=1), maxTrialCount=1, parallelTrialCount=1)
     body["spec"]["trialTemplate"]["retain"] = True
     create(api, body)
@@ -173,7 +175,8 @@ def test_as_many_failures_as_allowed_end_the_experiment(
     assert status["trialsFailed"] >= 2
     assert status["completionTime"]
     assert "currentOptimalTrial" not in status
-    [*_, last] = trials_of(api, namespace)[0]["status"]["conditions"]
+    name = status["failedTrialList"][0]
+    [*_, last] = api.get(TRIALS, namespace, name)["status"]["conditions"]
     assert last["reason"] == "TrialFailed. Job reason: PyTorchJobFailed"
     assert "because 1 Master replica(s) failed." in last["message"]
 
