@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from tests.cluster.api import Api, ApiError
 from tests.cluster.informer import Informer
+from tests.cluster.katib_objects import suggestion_for, trial_for
 from tests.cluster.katib_refusals import completed, restartable
 from tests.cluster.katib_status import (
     ACTIVE,
@@ -24,7 +25,6 @@ from tests.cluster.objects import (
     finalizers_due,
     is_true,
     now,
-    owner,
     with_condition,
     with_finalizers,
 )
@@ -41,7 +41,6 @@ from tests.cluster.resources import (
 )
 
 FINALIZER = "update-prometheus-metrics"
-EXPERIMENT_LABEL = "katib.kubeflow.org/experiment"
 TEMPLATE_RETRY_S = 0.5
 
 
@@ -161,7 +160,7 @@ class ExperimentController:
         key = key_of(experiment)
         suggestion = self._suggestions.get(key) or self._api.find(SUGGESTIONS, *key)
         if suggestion is None:
-            made = self._api.create(SUGGESTIONS, _suggestion(experiment, requests))
+            made = self._api.create(SUGGESTIONS, suggestion_for(experiment, requests))
             return self._suggestions.note(made)
         if suggestion["spec"]["requests"] != requests and not failed_suggestion(suggestion):
             spec = {**suggestion["spec"], "requests": requests}
@@ -174,7 +173,7 @@ class ExperimentController:
         job = run_spec(
             experiment, name, assignment["parameterAssignments"], self._template(experiment)
         )
-        trial = _trial(experiment, assignment, job)
+        trial = trial_for(experiment, assignment, job)
         try:
             self._trials.note(self._api.create(TRIALS, trial))
         except ApiError as error:
@@ -248,57 +247,3 @@ class ExperimentController:
         self._recorder.record(
             experiment, EXPERIMENTS, "ReconcileError", text, WARNING, "experiment-controller"
         )
-
-
-def experiment_key(obj: Json) -> Key:
-    """Which Experiment a Trial belongs to, by its label."""
-    return obj["metadata"]["namespace"], obj["metadata"].get("labels", {}).get(EXPERIMENT_LABEL, "")
-
-
-def _suggestion(experiment: Json, requests: int) -> Json:
-    """Labels and annotations are the Experiment's, as they are now."""
-    meta, spec = experiment["metadata"], experiment["spec"]
-    wanted = {
-        "algorithm": spec["algorithm"],
-        "earlyStopping": spec.get("earlyStopping"),
-        "requests": requests,
-        "resumePolicy": spec["resumePolicy"],
-    }
-    return {
-        "metadata": {
-            "name": meta["name"],
-            "namespace": meta["namespace"],
-            "labels": meta.get("labels", {}),
-            "annotations": meta.get("annotations", {}),
-            "ownerReferences": [owner(experiment)],
-        },
-        "spec": {name: value for name, value in wanted.items() if value is not None},
-    }
-
-
-def _trial(experiment: Json, assignment: Json, job: Json) -> Json:
-    meta, spec = experiment["metadata"], experiment["spec"]
-    template = spec["trialTemplate"]
-    given = assignment.get("labels") or {}
-    wanted = {
-        "objective": spec["objective"],
-        "parameterAssignments": assignment["parameterAssignments"],
-        "earlyStoppingRules": assignment.get("earlyStoppingRules") or None,
-        "runSpec": job,
-        "retainRun": template.get("retain") or None,
-        "metricsCollector": spec["metricsCollectorSpec"],
-        "primaryPodLabels": template.get("primaryPodLabels"),
-        "primaryContainerName": template["primaryContainerName"],
-        "successCondition": template["successCondition"],
-        "failureCondition": template["failureCondition"],
-        "labels": given or None,
-    }
-    return {
-        "metadata": {
-            "name": assignment["name"],
-            "namespace": meta["namespace"],
-            "labels": {**meta.get("labels", {}), EXPERIMENT_LABEL: meta["name"], **given},
-            "ownerReferences": [owner(experiment)],
-        },
-        "spec": {name: value for name, value in wanted.items() if value is not None},
-    }

@@ -6,55 +6,38 @@ port 23456; volumes are folders (a claim's lasts as long as the node), images ar
 
 from __future__ import annotations
 
-import os
 import signal
-import socket
 import subprocess
 import tempfile
 import threading
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.cluster.api import Api
 from tests.cluster.collector import Collector
 from tests.cluster.node_play import LAST_RESTART_S, bind, klog
+from tests.cluster.node_processes import (
+    Attempt,
+    Program,
+    free_port,
+    launch,
+    send,
+    shown_code,
+    stop_early,
+)
 from tests.cluster.objects import now
 from tests.cluster.operator_pods import PREFIX, WAITER
 from tests.cluster.pod_environment import ConfigError, Places, Process, places, process
-from tests.cluster.pod_logs import Log, Logs
+from tests.cluster.pod_logs import Logs
 from tests.cluster.pod_status import State, running, status, terminated, waiting
 from tests.cluster.recordings import PodFacts
 from tests.cluster.resources import CLAIMS, PODS, Json, key_of
-from tests.cluster.sidecar import COLLECTOR, COMPLETED, EARLY_STOPPED, LOGGER, metrics_path
+from tests.cluster.sidecar import COLLECTOR, COMPLETED, LOGGER, metrics_path
 
 LOOK_S = 0.05
 KILL_AFTER_S = 5.0
 FIRST_RESTART_S = 0.5
 PORT_VARIABLES = ("MASTER_PORT", "PET_MASTER_PORT")
-
-
-@dataclass
-class Program:
-    """A container's process, the log it fills, and the end of its output."""
-
-    process: subprocess.Popen[bytes]
-    log: Log
-    pump: threading.Thread
-
-
-@dataclass
-class Attempt:
-    """One start of a pod's containers."""
-
-    programs: dict[str, Program]
-    places: Places
-    began: str = field(default_factory=now)
-    metrics: Path | None = None
-    offset: int = 0
-    lines: list[str] = field(default_factory=list)
-    stopped: bool = False
 
 
 class RealPods:
@@ -74,12 +57,12 @@ class RealPods:
         with self._lock:
             programs = self._programs.pop(uid, [])
         for program in programs:
-            _signal(program, signal.SIGTERM)
+            send(program, signal.SIGTERM)
         for program in programs:
             try:
                 program.process.wait(KILL_AFTER_S)
             except subprocess.TimeoutExpired:
-                _signal(program, signal.SIGKILL)
+                send(program, signal.SIGKILL)
                 program.process.wait()
 
     def stop(self) -> None:
@@ -147,12 +130,12 @@ class RealPods:
         """What the workers' init container waits for: the Master's name, there once it is ready."""
         job = pod["metadata"]["labels"][f"{PREFIX}job-name"]
         master = self._api.find(PODS, key_of(pod)[0], f"{job}-master-0") or {}
-        return master.get("status", {}).get("phase", "Pending") != "Pending"
+        return bool(master.get("status", {}).get("phase", "Pending") != "Pending")
 
     def _init_failed(self, pod: Json, code: int, restarts: int) -> int:
         states = {one["name"]: waiting("PodInitializing") for one in pod["spec"]["containers"]}
         changed = status(pod, states, restarts=restarts, initialised=False)
-        changed["initContainerStatuses"][-1]["state"] = terminated(_shown(code), now())
+        changed["initContainerStatuses"][-1]["state"] = terminated(shown_code(code), now())
         if pod["spec"].get("restartPolicy") == "Never":
             changed["phase"] = "Failed"
         self._patch(pod, changed)
@@ -179,22 +162,7 @@ class RealPods:
         extra = dict.fromkeys(PORT_VARIABLES, str(port))
         home = self._folder("pods", pod["metadata"]["uid"], container["name"])
         made: Process = process(self._api, pod, container, where, extra, home)
-        log = self._logs.begin((*key_of(pod), container["name"]))
-        try:
-            started = subprocess.Popen(
-                made.command,
-                env=made.variables,
-                cwd=made.folder,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise ConfigError(f"failed to start container: {error}") from error
-        pump = threading.Thread(target=_pump, args=(started, log), daemon=True)
-        pump.start()
-        program = Program(started, log, pump)
+        program = launch(made, self._logs.begin((*key_of(pod), container["name"])))
         with self._lock:
             self._programs.setdefault(pod["metadata"]["uid"], []).append(program)
         return program
@@ -214,22 +182,10 @@ class RealPods:
             log.append(klog(line))
             if not attempt.stopped and self._collector.stops(facts.trial, line):
                 attempt.stopped = True
-                self._stop_early(attempt)
-
-    def _stop_early(self, attempt: Attempt) -> None:
-        """The marker first, then TERM to the one child of the wrapping shell."""
-        for program in attempt.programs.values():
-            shell = program.process.pid
-            if attempt.metrics is not None:
-                marker = attempt.metrics.parent / f"{shell}.pid"
-                marker.write_text(f"{EARLY_STOPPED}\n")
-            children = Path(f"/proc/{shell}/task/{shell}/children").read_text().split()
-            for child in children:
-                with suppress(ProcessLookupError):
-                    os.kill(int(child), signal.SIGTERM)
+                stop_early(attempt)
 
     def _finish(self, pod: Json, facts: PodFacts, attempt: Attempt, restarts: int) -> int:
-        codes = {name: _shown(one.process.returncode) for name, one in attempt.programs.items()}
+        codes = {name: shown_code(one.process.returncode) for name, one in attempt.programs.items()}
         code = max(codes.values(), default=0)
         for program in attempt.programs.values():
             program.log.close()
@@ -284,7 +240,7 @@ class RealPods:
         with self._lock:
             if job not in self._addresses:
                 address = f"127.0.0.{2 + len(self._addresses) % 250}"
-                self._addresses[job] = (address, _free_port(address))
+                self._addresses[job] = (address, free_port(address))
             return self._addresses[job]
 
     def _folder(self, *parts: str) -> Path:
@@ -302,27 +258,3 @@ class RealPods:
 
     def _patch(self, pod: Json, changed: Json) -> None:
         self._api.patch(PODS, *key_of(pod), {"status": changed}, "status")
-
-
-def _pump(process: subprocess.Popen[bytes], log: Log) -> None:
-    assert process.stdout is not None
-    with process.stdout as out:
-        for line in out:
-            log.append(line.decode("utf-8", "replace").rstrip("\n"))
-
-
-def _shown(code: int) -> int:
-    """An exit code as containers report it: 128 and the signal's number for a killed one."""
-    return 128 - code if code < 0 else code
-
-
-def _signal(program: Program, number: int) -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(program.process.pid, number)
-
-
-def _free_port(address: str) -> int:
-    with socket.socket() as free:
-        free.bind((address, 0))
-        port: int = free.getsockname()[1]
-        return port

@@ -127,7 +127,8 @@ def _field(pod: Json, path: str) -> str:
         "status.podIP": "127.0.0.1",
         "status.hostIP": "127.0.0.1",
     }
-    return plain.get(path, "")
+    found: str = plain.get(path, "")
+    return found
 
 
 def _secret(api: Api, pod: Json, reference: Json) -> dict[str, str]:

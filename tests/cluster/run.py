@@ -21,7 +21,8 @@ from tests.cluster.api import Api
 from tests.cluster.collector import Collector
 from tests.cluster.https import HttpsServer, make_certificate
 from tests.cluster.informer import Informer
-from tests.cluster.katib_experiments import ExperimentController, experiment_key
+from tests.cluster.katib_experiments import ExperimentController
+from tests.cluster.katib_objects import experiment_key
 from tests.cluster.katib_suggestions import SearchPods, SuggestionController
 from tests.cluster.katib_trials import TrialController
 from tests.cluster.metrics import Database

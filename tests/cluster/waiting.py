@@ -10,7 +10,7 @@ from tests.cluster.api import Api
 from tests.cluster.resources import EVENTS, EXPERIMENTS, Json
 
 LOOK_S = 0.02
-WAIT_S = 30.0
+WAIT_S = 60.0
 Found = TypeVar("Found")
 
 
