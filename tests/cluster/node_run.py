@@ -50,11 +50,13 @@ class RealPods:
         self._root = tempfile.TemporaryDirectory(prefix="node-")
         self._addresses: dict[tuple[str, str], tuple[str, int]] = {}
         self._programs: dict[str, list[Program]] = {}
+        self._ended: set[str] = set()
         self._lock = threading.Lock()
 
     def end(self, uid: str) -> None:
         """The pod is deleted: its processes get TERM, and KILL if that does not do."""
         with self._lock:
+            self._ended.add(uid)
             programs = self._programs.pop(uid, [])
         for program in programs:
             send(program, signal.SIGTERM)
@@ -142,19 +144,16 @@ class RealPods:
         return code
 
     def _start(self, pod: Json, facts: PodFacts, where: Places) -> Attempt:
-        programs = {
-            one["name"]: self._launch(pod, one, where)
-            for one in pod["spec"]["containers"]
-            if one["name"] not in (LOGGER, COLLECTOR)
-        }
-        attempt = Attempt(programs, where)
+        attempt = Attempt({}, where)
         names = {one["name"] for one in pod["spec"]["containers"]}
         if LOGGER in names and facts.trial is not None:
-            attempt.metrics = Path(
-                where.here(metrics_path(facts.trial["spec"]["metricsCollector"]))
-            )
+            collecting = facts.trial["spec"]["metricsCollector"]
+            attempt.metrics = Path(where.here(metrics_path(collecting)))
             attempt.metrics.unlink(missing_ok=True)
             self._logs.begin((*key_of(pod), LOGGER))
+        for one in pod["spec"]["containers"]:
+            if one["name"] not in (LOGGER, COLLECTOR):
+                attempt.programs[one["name"]] = self._launch(pod, one, where)
         return attempt
 
     def _launch(self, pod: Json, container: Json, where: Places) -> Program:
@@ -165,6 +164,9 @@ class RealPods:
         program = launch(made, self._logs.begin((*key_of(pod), container["name"])))
         with self._lock:
             self._programs.setdefault(pod["metadata"]["uid"], []).append(program)
+            late = pod["metadata"]["uid"] in self._ended
+        if late:  # deleted while it was being started
+            self.end(pod["metadata"]["uid"])
         return program
 
     def _read_metrics(self, pod: Json, facts: PodFacts, attempt: Attempt) -> None:
