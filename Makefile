@@ -10,7 +10,7 @@ LOCAL := $(VENV)/.local
 DEV   := $(VENV)/.dev
 
 .DEFAULT_GOAL := run
-.PHONY: run demo test test-browser lint install clean help
+.PHONY: run demo test test-browser test-cluster lint install clean help
 
 help:           ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/'
@@ -30,6 +30,9 @@ test-browser: $(DEV) ## Chromium against the page (installs Debian's chromium if
 	@command -v chromium >/dev/null || (apt-get update -q && apt-get install -q -y chromium) || \
 	  (echo "make test-browser needs Chromium: install it, e.g. apt-get install chromium" >&2; exit 1)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m browser tests
+
+test-cluster: $(DEV) ## a Kubernetes API server: KUBECONFIG's, or one that TEST_CLUSTER_UP starts
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m cluster tests
 
 lint: $(DEV)    ## ruff and mypy
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
