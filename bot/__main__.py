@@ -59,6 +59,10 @@ def parser() -> argparse.ArgumentParser:
 
     render = words.add_parser("render", help="the tune spec of a typed line, as YAML")
     _spec_source(render)
+    render.add_argument(
+        "--engine", choices=("local", "katib"), default="local",
+        help="katib: every Kubernetes object that would be created, without a cluster",
+    )  # fmt: skip
     render.set_defaults(do=_render)
 
     best = words.add_parser("best", help="the optimal hyperparameters of finished Experiments")
@@ -177,7 +181,13 @@ def _tune(chosen: argparse.Namespace) -> int:
 def _render(chosen: argparse.Namespace) -> int:
     from bot import spec, terminal
 
-    print(spec.to_yaml(terminal.read_spec(" ".join(chosen.line), chosen.file)), end="")
+    asked = terminal.read_spec(" ".join(chosen.line), chosen.file)
+    if chosen.engine == "local":
+        print(spec.to_yaml(asked), end="")
+        return 0
+    from bot.engines import katib_objects
+
+    print(katib_objects.as_yaml(asked), end="")
     return 0
 
 

@@ -84,7 +84,8 @@ def _objective(argv: Sequence[str]) -> int:
         from trainer import objective
 
         parameters = config.json_object(args.parameters, "parameters")
-        objective.run(args.file, args.function, parameters, metric, recorder)
+        file = args.file or objective.unpacked(args.source, args.output_dir)
+        objective.run(file, args.function, parameters, metric, recorder)
 
     return _recorded(recorder, work)
 

@@ -133,7 +133,9 @@ def objective_parser() -> Parser:
         description="Runs one trial of a Python function that takes a dict of parameters.",
         allow_abbrev=False,
     )
-    parser.add_argument("--file", type=Path, required=True, metavar="F.py")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--file", type=Path, metavar="F.py")
+    source.add_argument("--source", metavar="TEXT", help="its content: zlib, then URL-safe base64")
     parser.add_argument("--function", required=True, metavar="NAME")
     parser.add_argument("--parameters", default="{}", metavar="JSON")
     add_common(parser)

@@ -6,10 +6,12 @@ number or the dict of numbers that it returns; what it returns is printed as a m
 
 from __future__ import annotations
 
+import base64
 import importlib.util
 import json
 import re
 import sys
+import zlib
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -46,6 +48,17 @@ def run(
             "CodeError",
             f"{name}() neither printed {metric}=<number> nor returned a number or a dict with it.",
         )
+
+
+def unpacked(source: str, folder: Path) -> Path:
+    """The file that a `--source` says, written into the folder."""
+    try:
+        content = zlib.decompress(base64.urlsafe_b64decode(source))
+    except (ValueError, zlib.error) as error:
+        raise TrialError("BadParameter", "--source is not zlib in URL-safe base64.") from error
+    file = folder / "objective.py"
+    file.write_bytes(content)
+    return file
 
 
 def plain(value: object) -> object:

@@ -5,10 +5,12 @@ The only place in `bot` that knows the trainer's flags. Nothing is run here.
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 import re
 import sys
+import zlib
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -40,15 +42,20 @@ def trial_command(
     parameters: Mapping[str, Scalar],
     output_dir: str | Path,
     python: str = sys.executable,
+    *,
+    carries_source: bool = False,
 ) -> tuple[str, ...]:
     """The command of one trial.
 
     Args:
         parameters: the values of the searched hyperparameters; they travel as text, as in Katib.
         output_dir: the trial's folder; a Python objective is read from OBJECTIVE_FILE in it.
+        carries_source: the source of a Python objective is in the command, there is no such file.
     """
     if spec.objective_function:
         flags = _objective_flags(spec, parameters, Path(output_dir))
+        if carries_source:
+            flags |= {"file": None, "source": _packed(spec.objective_source or "")}
         return (python, "-m", "trainer", "objective", *_written(flags))
     flags = _training_flags(spec, parameters, Path(output_dir))
     return (python, "-m", "trainer", *_written(flags))
@@ -113,6 +120,11 @@ def _objective_flags(
         "objective-metric": spec.objective_metric_name,
         "output-dir": output_dir,
     }
+
+
+def _packed(source: str) -> str:
+    """Python source as one word of letters, which no shell and no template reads."""
+    return base64.urlsafe_b64encode(zlib.compress(source.encode(), 9)).decode()
 
 
 def _values(asked: Mapping[str, Any], searched: Mapping[str, Scalar]) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -40,6 +42,16 @@ def test_katibs_getting_started_example_runs_as_it_is(objective: Objective) -> N
     assert ended.result["state"] == "Succeeded"
     assert ended.result["metrics"] == {"result": {"min": 39.75, "max": 39.75, "latest": 39.75}}
     assert ended.result["parameters"] == {"a": 10, "b": 0.5}
+
+
+def test_the_source_may_come_in_the_command(trainer: Callable[..., Ended]) -> None:
+    packed = base64.urlsafe_b64encode(zlib.compress(GETTING_STARTED.encode())).decode()
+    flags = ["objective", "--function=objective", '--parameters={"a": "10", "b": "0.5"}']
+    flags += ["--output-dir={out}", "--objective-metric=result"]
+    assert trainer(*flags, f"--source={packed}").out == "result=39.75\n"
+    broken = trainer(*flags, "--source=x")
+    assert broken.code == 2
+    assert broken.last_words == "error: --source is not zlib in URL-safe base64."
 
 
 def test_values_become_what_they_read_as(objective: Objective) -> None:
