@@ -118,7 +118,7 @@ const isThere = ({ phase, view, channel, channels }) =>
 function titleOf({ view, app, channel, apps, directory }) {
   if (view === 'inspector') return 'Inspector';
   if (view === 'home') return apps.find(known => known.id === app).name;
-  return channel ? `#${directory.channel(channel).name}` : 'No channel';
+  return channel ? `#${directory.channel(channel)?.name ?? ''}` : 'No channel';
 }
 
 const VIEWS = { channel: ChannelView, home: AppHome, inspector: Inspector };

@@ -90,7 +90,8 @@ export function createStore() {
     const { team, me, people, channels, apps, commands, views } = answer;
     sessionStorage.setItem('user', me.id);
     const directory = makeDirectory(answer);
-    set({ team, me, people, channels, apps, commands, views, directory, online: true, phase: 'ready' });
+    const channel = directory.channel(state.channel) ? state.channel : null; // it may be closed to me by now
+    set({ team, me, people, channels, apps, commands, views, directory, channel, online: true, phase: 'ready' });
   }
   /** Everything again: at the start, and whenever the connection comes back. */
   async function sync() {
