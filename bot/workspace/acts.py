@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bot.workspace import posting
-from bot.workspace.delivery import Delivery
+from bot.workspace.delivery import INTERACTIVE, Delivery
 from bot.workspace.installation import Installation
 from bot.workspace.payloads import Act
 from bot.workspace.people import Channel, Person
@@ -86,7 +86,7 @@ async def deliver_interactive(
         words = "This app is not configured to handle interactive responses."
         workspace.hub.tell("toast", {"text": words, "level": "error"}, only=person.id)
         return Delivery(INTERACTIVITY_DISABLED)
-    delivery = await installed.deliver("interactive", payload)
+    delivery = await installed.deliver(INTERACTIVE, payload)
     if delivery.error:
         words = (
             f'{installed.app.name} did not take this: it failed with the error "{delivery.error}"'

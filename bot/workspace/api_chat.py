@@ -13,6 +13,7 @@ from bot.workspace.api_parts import (
     Method,
     check_slack_files,
     joined_channel,
+    message_of,
     permalink,
     thread_of,
     visible_channel,
@@ -126,9 +127,7 @@ def _own_message(
     workspace: Workspace, call: Call, channel: Channel, ts: str, refusal: str
 ) -> Message:
     """A message of the app's bot in this channel."""
-    message = workspace.store.message(channel.id, ts)
-    if message is None:
-        raise SlackError("message_not_found")
+    message = message_of(workspace, channel, ts)
     is_own = message["user"] == call.app.bot_user_id
     if not is_own or message.get("subtype") in SYSTEM_SUBTYPES:
         raise SlackError(refusal)
@@ -161,9 +160,7 @@ def post_ephemeral(workspace: Workspace, call: Call) -> Json:
 def get_permalink(workspace: Workspace, call: Call) -> Json:
     """chat.getPermalink"""
     channel = visible_channel(workspace, call, call.text("channel"))
-    message = workspace.store.message(channel.id, call.text("message_ts"))
-    if message is None:
-        raise SlackError("message_not_found")
+    message = message_of(workspace, channel, call.text("message_ts"))
     return {"channel": channel.id, "permalink": permalink(workspace, channel, message)}
 
 

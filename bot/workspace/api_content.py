@@ -8,6 +8,7 @@ from typing import Any
 
 from bot.workspace import posting
 from bot.workspace.api_parts import Call, check_slack_files, require_scope, visible_channel
+from bot.workspace.installed_app import InstalledApp
 from bot.workspace.people import Channel
 from bot.workspace.refusals import SlackError
 from bot.workspace.usergroups import GROUPS
@@ -21,6 +22,17 @@ _GROUP = re.compile(r"(?<![\w@<])@([a-z0-9][a-z0-9._-]*)")
 _CHANNEL = re.compile(r"(?<![\w#<&])#([\w-]+)")
 
 
+def place_of(workspace: Workspace, app: InstalledApp, name: str) -> str:
+    """The id of the conversation that an id, the name of a channel or a person's id stands for."""
+    person = workspace.person(name)
+    if person is not None and not person.is_bot:
+        return workspace.direct_message_id(app, person.id)
+    plain = name.removeprefix("#")
+    # Direct messages have no name: "#" means none of them.
+    named = (c.id for c in workspace.store.channels() if c.name and c.name == plain)
+    return next(named, name)
+
+
 def postable_channel(workspace: Workspace, call: Call, name: str) -> Channel:
     """A channel by id or name, or the direct message with a person, that the bot may post to."""
     person = workspace.person(name)
@@ -28,8 +40,7 @@ def postable_channel(workspace: Workspace, call: Call, name: str) -> Channel:
         if not call.app.has_messages_tab:
             raise SlackError("messages_tab_disabled")
         return workspace.direct_message(call.app, person.id)
-    named = [c.id for c in workspace.store.channels() if c.name == name.removeprefix("#")]
-    channel = visible_channel(workspace, call, named[0] if named else name)
+    channel = visible_channel(workspace, call, place_of(workspace, call.app, name))
     is_member = workspace.store.is_member(channel.id, call.app.bot_user_id)
     if not is_member and "chat:write.public" not in call.app.scopes:
         raise SlackError("not_in_channel")

@@ -189,16 +189,8 @@ def _is_asked_for(call: Call, file: File) -> bool:
     user, channel = call.optional("user"), call.optional("channel")
     if (user and file.owner != user) or (channel and channel not in file.shares):
         return False
-    start, end = _time(call, "ts_from", "0"), _time(call, "ts_to", "inf")
+    start, end = call.time("ts_from", "0"), call.time("ts_to", "inf")
     return start <= file.created <= end
-
-
-def _time(call: Call, name: str, default: str) -> float:
-    try:
-        return float(call.optional(name) or default)
-    except ValueError as error:
-        words = f"must provide a timestamp [json-pointer:/{name}]"
-        raise SlackError("invalid_arguments", words) from error
 
 
 def delete(workspace: Workspace, call: Call) -> Json:

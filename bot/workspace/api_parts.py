@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import base64
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from bot.workspace import sharing
+from bot.workspace import json_text, posting, sharing
 from bot.workspace.installation import Installation
 from bot.workspace.installed_app import InstalledApp
 from bot.workspace.people import Channel, Person
 from bot.workspace.refusals import SlackError
+from bot.workspace.store import Message
 from bot.workspace.workspace import Workspace
 
 Json = dict[str, Any]
@@ -92,7 +92,7 @@ class Call:
         value = self._given.get(name, "")
         if isinstance(value, str):
             try:
-                value = json.loads(value) if value.startswith("[") else value.split(",")
+                value = json_text.read(value) if value.startswith("[") else value.split(",")
             except ValueError as error:
                 words = f"must provide an array [json-pointer:/{name}]"
                 raise SlackError("invalid_arguments", words) from error
@@ -114,13 +114,21 @@ class Call:
             raise SlackError("invalid_limit")
         return number
 
+    def time(self, name: str, default: str) -> float:
+        """A time, in seconds since the epoch."""
+        try:
+            return float(self.optional(name) or default)
+        except ValueError as error:
+            words = f"must provide a timestamp [json-pointer:/{name}]"
+            raise SlackError("invalid_arguments", words) from error
+
     def json(self, name: str) -> Any:
         """A structured argument, parsed if it came as a string; None if it was left out."""
         value = self._given.get(name)
         if not isinstance(value, str):
             return value
         try:
-            return json.loads(value) if value else None
+            return json_text.read(value) if value else None
         except ValueError as error:
             raise SlackError(_JSON_ARGUMENTS[name]) from error
 
@@ -176,6 +184,14 @@ def check_ts(ts: str) -> None:
         raise SlackError("bad_timestamp")
 
 
+def message_of(workspace: Workspace, channel: Channel, ts: str) -> Message:
+    """The message with this ts."""
+    message = workspace.store.message(channel.id, ts)
+    if message is None:
+        raise SlackError("message_not_found")
+    return message
+
+
 def permalink(workspace: Workspace, channel: Channel, message: Mapping[str, Any]) -> str:
     """The address of a message."""
     link = f"{workspace.url}/archives/{channel.id}/p{message['ts'].replace('.', '')}"
@@ -189,13 +205,13 @@ def thread_of(workspace: Workspace, channel: Channel, call: Call) -> dict[str, A
     thread_ts = call.optional("thread_ts")
     if not thread_ts:
         return {}
-    root = workspace.store.message(channel.id, thread_ts)
     # Slack is said to take some unknown timestamps silently; a bot that relies on that has a bug.
-    if root is None:
+    if workspace.store.message(channel.id, thread_ts) is None:
         raise SlackError("thread_not_found")
-    if root.get("thread_ts", thread_ts) != thread_ts or root.get("subtype") == "tombstone":
+    root = posting.root_of(workspace, channel, thread_ts)
+    if root is None:
         raise SlackError("cannot_reply_to_message")
-    thread = {"thread_ts": thread_ts, "parent_user_id": root["user"]}
+    thread = posting.in_thread(root)
     if call.flag("reply_broadcast"):
         thread["subtype"] = "thread_broadcast"
     return thread

@@ -13,6 +13,7 @@ from bot.workspace.api_parts import (
     Method,
     check_ts,
     joined_channel,
+    message_of,
     permalink,
 )
 from bot.workspace.channels import SYSTEM_SUBTYPES
@@ -40,10 +41,7 @@ def _message(workspace: Workspace, call: Call) -> tuple[Channel, Message]:
     if not ts:
         raise SlackError("no_item_specified")
     check_ts(ts)
-    message = workspace.store.message(channel.id, ts)
-    if message is None:
-        raise SlackError("message_not_found")
-    return channel, message
+    return channel, message_of(workspace, channel, ts)
 
 
 def add_pin(workspace: Workspace, call: Call) -> Json:

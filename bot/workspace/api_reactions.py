@@ -11,6 +11,7 @@ from bot.workspace.api_parts import (
     Method,
     check_ts,
     joined_channel,
+    message_of,
     page_of,
     paged,
     permalink,
@@ -28,10 +29,7 @@ def _item(workspace: Workspace, call: Call) -> tuple[Channel, Message]:
         raise SlackError("no_item_specified")
     channel = joined_channel(workspace, call, channel_id)
     check_ts(ts)
-    message = workspace.store.message(channel.id, ts)
-    if message is None:
-        raise SlackError("message_not_found")
-    return channel, message
+    return channel, message_of(workspace, channel, ts)
 
 
 def add(workspace: Workspace, call: Call) -> Json:

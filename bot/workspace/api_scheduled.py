@@ -73,7 +73,7 @@ def list_scheduled(workspace: Workspace, call: Call) -> Json:
     channel = call.optional("channel")
     if channel and workspace.store.channel(channel) is None:
         raise SlackError("invalid_channel")
-    oldest, latest = _second(call, "oldest", "0"), _second(call, "latest", "inf")
+    oldest, latest = call.time("oldest", "0"), call.time("latest", "inf")
     asked = [
         one
         for one in _own(workspace, call)
@@ -91,14 +91,6 @@ def list_scheduled(workspace: Workspace, call: Call) -> Json:
         for one in page
     ]
     return paged({"scheduled_messages": shown}, cursor)
-
-
-def _second(call: Call, name: str, default: str) -> float:
-    try:
-        return float(call.optional(name) or default)
-    except ValueError as error:
-        words = f"must provide a timestamp [json-pointer:/{name}]"
-        raise SlackError("invalid_arguments", words) from error
 
 
 def delete_scheduled(workspace: Workspace, call: Call) -> Json:

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from bot.workspace import payloads
+from bot.workspace.delivery import EVENTS
 from bot.workspace.installation import Installation
 from bot.workspace.people import TEAM_ID, Channel
 from bot.workspace.store import Message
@@ -48,7 +49,7 @@ def _send(
     if wanted not in app.events or (scope and scope not in app.scopes):
         return False
     payload = payloads.event(app, inner, workspace.timing.now())
-    workspace.in_background(installed.deliver("events_api", payload))
+    workspace.in_background(installed.deliver(EVENTS, payload))
     return True
 
 

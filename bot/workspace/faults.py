@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-DELIVERIES = ("slash_commands", "interactive", "events_api")
+from bot.workspace.delivery import COMMANDS, EVENTS, INTERACTIVE
+
+DELIVERIES = (COMMANDS, INTERACTIVE, EVENTS)
 EVERYTHING = "*"
 ON_CALLS = ("ratelimited", "error", "error_after_commit", "fatal_error", "slow")
 ON_DELIVERIES = ("drop_ack", "late_ack", "duplicate", "close_sockets")

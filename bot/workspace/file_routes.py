@@ -10,7 +10,6 @@ from aiohttp import BodyPartReader, StreamReader, web
 
 from bot.workspace import recording, sharing
 from bot.workspace.files import SHOWN_IN_BLOCKS, SIZE_LIMIT, File
-from bot.workspace.installation import Installation
 from bot.workspace.people import TEAM_ID
 from bot.workspace.workspace import Workspace
 
@@ -76,10 +75,11 @@ async def _download(
     file = workspace.files.get(request.match_info["file"])
     if not is_person(request):
         header = request.headers.get("Authorization", "")
-        caller = _app_with(workspace, header.removeprefix("Bearer ").strip())
-        if caller is None:
+        known = workspace.token_of(header.removeprefix("Bearer ").strip())
+        if known is None or known[0] != "bot" or known[1].app.app_id in workspace.revoked:
             text = "The token of an installed app's bot is needed, or that of the page."
             return web.Response(status=401, text=text)
+        caller = known[1]
         if "files:read" not in caller.app.scopes:
             return web.Response(status=403, text="missing_scope: files:read is needed.")
         if file is not None and not sharing.app_may_see(workspace, caller.app, file):
@@ -95,7 +95,3 @@ async def _download(
         "Cache-Control": "private, max-age=3600",
     }
     return web.FileResponse(workspace.files.path(file), headers=headers)
-
-
-def _app_with(workspace: Workspace, token: str) -> Installation | None:
-    return next((known for known in workspace.apps if known.tokens.bot_token == token), None)

@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 
 import aiohttp
 
+from bot.workspace import json_text
 from bot.workspace.delivery import (
     COMMANDS,
     CONNECTION_FAILED,
@@ -231,7 +232,7 @@ def _read(parcel: Parcel, answer: _Answer) -> Delivery:
     if answer.content_type != JSON:
         return replace(taken, reply=answer.text)
     try:
-        return replace(taken, reply=json.loads(answer.text))
+        return replace(taken, reply=json_text.read(answer.text))
     except ValueError:
         if parcel.kind == COMMANDS:
             return replace(taken, error=INVALID_COMMAND_RESPONSE)
@@ -243,7 +244,7 @@ def _challenge(answer: _Answer) -> str:
     text = answer.text.strip()
     if answer.content_type == JSON:
         try:
-            given = json.loads(text)
+            given = json_text.read(text)
         except ValueError:
             return ""
         return str(given.get("challenge", "")) if isinstance(given, dict) else ""

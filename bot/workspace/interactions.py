@@ -11,12 +11,11 @@ from typing import Any
 
 from bot.workspace import payloads, posting, sharing
 from bot.workspace.acts import act_of, response_url
-from bot.workspace.delivery import INVALID_COMMAND_RESPONSE, Delivery
+from bot.workspace.delivery import COMMANDS, INVALID_COMMAND_RESPONSE, Delivery
 from bot.workspace.installation import Installation
 from bot.workspace.people import TEAM_ID, Channel, Person
 from bot.workspace.refusals import UiRefused
 from bot.workspace.store import Message
-from bot.workspace.validate import check_message
 from bot.workspace.workspace import Workspace
 
 _MARKUP = re.compile(r"<(?:[@#!][^<>]+|(?:https?|mailto):[^<>]+)>")
@@ -45,10 +44,10 @@ def write(
         "text": _marked_up(workspace, text),
     }
     if thread_ts:
-        root = workspace.store.message(channel.id, thread_ts)
-        if root is None or root.get("thread_ts", thread_ts) != thread_ts:
+        root = posting.root_of(workspace, channel, thread_ts)
+        if root is None:
             raise UiRefused("There is no such thread here.", status=404)
-        message |= {"thread_ts": thread_ts, "parent_user_id": root["user"]}
+        message |= posting.in_thread(root)
     if files:
         message |= {"files": list(files), "upload": True, "display_as_bot": False}
     return posting.post(workspace, channel, message)
@@ -92,11 +91,9 @@ async def command(
     act = act_of(workspace, installed, person, channel=channel.id)
     url = response_url(workspace, key)
     payload = payloads.slash_command(act, channel, word, text, url)
-    delivery = await installed.deliver("slash_commands", payload)
+    delivery = await installed.deliver(COMMANDS, payload)
     reply = _as_reply(delivery.reply)
-    wrong = reply and (
-        check_message(reply) or sharing.slack_file_complaints(workspace, installed.app, reply)
-    )
+    wrong = sharing.message_complaints(workspace, installed.app, reply) if reply else []
     if not delivery.error and wrong:
         delivery = Delivery(INVALID_COMMAND_RESPONSE)
     if delivery.error:

@@ -71,6 +71,19 @@ def whole(workspace: Workspace, channel: str, messages: Sequence[Message]) -> li
     ]
 
 
+def root_of(workspace: Workspace, channel: Channel, ts: str) -> Message | None:
+    """The message that a thread begins with; None if there is none, or it is a reply or gone."""
+    root = workspace.store.message(channel.id, ts)
+    if root is None or root.get("thread_ts", ts) != ts or root.get("subtype") == "tombstone":
+        return None
+    return root
+
+
+def in_thread(root: Message) -> Message:
+    """What makes a message a reply in the thread of this root."""
+    return {"thread_ts": root["ts"], "parent_user_id": root["user"]}
+
+
 def with_files(workspace: Workspace, message: Message) -> Message:
     """The message with its files as they are now."""
     if "files" not in message:

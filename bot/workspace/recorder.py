@@ -30,9 +30,9 @@ _SECRETS = (
 class Entry:
     """One call, delivery or answer: `request` and `answer` are JSON as text, without tokens.
 
-    `kind` is call, envelope, http, response_url, upload or socket; `app` an app id, "" while it is
-    not known; `at` in seconds since the epoch; `ms` None while the answer is awaited; `status` an
-    HTTP status, None where there is none.
+    `kind` is call, envelope, http, response_url, webhook, upload or socket; `app` an app id, ""
+    while it is not known; `at` in seconds since the epoch; `ms` None while the answer is awaited;
+    `status` an HTTP status, None where there is none.
     """
 
     n: int

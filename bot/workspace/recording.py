@@ -4,13 +4,12 @@ token.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
 
-from bot.workspace import responses
+from bot.workspace import json_text, responses, webhooks
 from bot.workspace.recorder import Entry
 from bot.workspace.workspace import Workspace
 
@@ -41,6 +40,18 @@ async def upload(workspace: Workspace, take: Take, request: web.Request) -> web.
     return _ended(workspace, entry, await take(workspace, request))
 
 
+async def webhook(workspace: Workspace, request: web.Request) -> web.Response:
+    """Takes one message to an incoming webhook."""
+    installed = webhooks.owner(workspace, request.match_info["bot_id"])
+    entry = workspace.recorder.begin(
+        "webhook",
+        "webhook",
+        _json_or_text(await request.read()),
+        app=installed.app.app_id if installed else "",
+    )
+    return _ended(workspace, entry, await webhooks.post(workspace, request))
+
+
 def _app_of_bot(workspace: Workspace, bot_user_id: str) -> str:
     ids = (k.app.app_id for k in workspace.apps if k.app.bot_user_id == bot_user_id)
     return next(ids, "")
@@ -54,6 +65,6 @@ def _ended(workspace: Workspace, entry: Entry, answer: web.Response) -> web.Resp
 
 def _json_or_text(body: bytes) -> Any:
     try:
-        return json.loads(body)
+        return json_text.read(body)
     except ValueError:
         return body.decode(errors="replace")

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from aiohttp import web
 
-from bot.workspace import posting, sharing
+from bot.workspace import json_text, posting, sharing
 from bot.workspace.grants import ResponseUrl
 from bot.workspace.installation import Installation
 from bot.workspace.interactions import answer
 from bot.workspace.people import Channel, Person
 from bot.workspace.store import Message
-from bot.workspace.validate import check_message
 from bot.workspace.workspace import Workspace
 
 
@@ -22,7 +20,7 @@ async def respond(workspace: Workspace, request: web.Request) -> web.Response:
     """Takes one answer of the app."""
     key = request.match_info["key"]
     try:
-        reply = json.loads(await request.read())
+        reply = json_text.read(await request.read())
     except ValueError:
         return web.Response(status=400, text="invalid_payload")
     if not isinstance(reply, dict):
@@ -34,12 +32,11 @@ async def respond(workspace: Workspace, request: web.Request) -> web.Response:
     installed = workspace.installation(grant.app)
     assert installed is not None, "grants are given to what is installed"
     if not reply.get("delete_original"):
-        complaints = check_message(reply) or sharing.slack_file_complaints(
-            workspace, installed.app, reply
-        )
+        complaints = sharing.message_complaints(workspace, installed.app, reply)
         if complaints:
             return web.Response(status=400, text=complaints[0].code)
-    if reply.get("thread_ts") and not _is_root(workspace, channel, reply["thread_ts"]):
+    thread_ts = reply.get("thread_ts")
+    if thread_ts and posting.root_of(workspace, channel, thread_ts) is None:
         return web.Response(status=400, text="thread_not_found")
     grant.uses_left -= 1
     _apply(workspace, installed, channel, person, grant, reply, key)
@@ -50,11 +47,6 @@ def _place(workspace: Workspace, grant: ResponseUrl) -> tuple[Channel, Person]:
     channel, person = workspace.store.channel(grant.channel), workspace.person(grant.person)
     assert channel is not None and person is not None, "grants are made for what there is"
     return channel, person
-
-
-def _is_root(workspace: Workspace, channel: Channel, ts: str) -> bool:
-    message = workspace.store.message(channel.id, ts)
-    return message is not None and message.get("thread_ts", ts) == ts
 
 
 def _apply(

@@ -243,7 +243,7 @@ def _application(workspace: Workspace, keeper: guard.Guard) -> web.Application:
             web.get("/link", functools.partial(_link, workspace)),
             web.route("*", "/api/{method}", functools.partial(web_api.call, workspace)),
             web.post("/response/{key}", functools.partial(recording.respond, workspace)),
-            web.post(webhooks.PATH, functools.partial(webhooks.post, workspace)),
+            web.post(webhooks.PATH, functools.partial(recording.webhook, workspace)),
             *file_routes.routes(workspace, keeper.is_person),
             *ui.routes(workspace),
         ]

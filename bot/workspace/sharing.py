@@ -10,6 +10,7 @@ from bot.workspace.files import File
 from bot.workspace.installed_app import InstalledApp
 from bot.workspace.people import Person
 from bot.workspace.rules import INVALID_BLOCKS, Complaint
+from bot.workspace.validate import check_message
 from bot.workspace.workspace import Workspace
 
 
@@ -46,6 +47,11 @@ def slack_file_complaints(
         place = f"{at}/attachments/{index}/blocks"
         complaints += workspace.files.complaints(attachment.get("blocks"), may_use, place, code)
     return complaints
+
+
+def message_complaints(workspace: Workspace, app: InstalledApp, message: Any) -> list[Complaint]:
+    """Everything that Slack would refuse in a message of this app."""
+    return [*check_message(message)] or slack_file_complaints(workspace, app, message)
 
 
 def delay_s(workspace: Workspace, app_id: str = "") -> float:

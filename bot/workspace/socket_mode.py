@@ -5,7 +5,6 @@ acknowledgements with a deadline.
 from __future__ import annotations
 
 import asyncio
-import json
 import secrets
 import uuid
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
+from bot.workspace import json_text
 from bot.workspace.delivery import (
     CONNECTION_FAILED,
     DISPATCH_FAILED,
@@ -136,7 +136,7 @@ class Sockets:
 
     def _acknowledge(self, text: str) -> None:
         try:
-            frame = json.loads(text)
+            frame = json_text.read(text)
         except ValueError:
             return
         envelope = frame.get("envelope_id") if isinstance(frame, dict) else None

@@ -12,6 +12,7 @@ from bot.workspace import payloads, sharing
 from bot.workspace.acts import act_in_view, owner_of, response_url
 from bot.workspace.chosen import settled
 from bot.workspace.client_checks import complaints
+from bot.workspace.delivery import INTERACTIVE
 from bot.workspace.elements import entered, input_blocks, response_menus
 from bot.workspace.installation import Installation
 from bot.workspace.people import Person
@@ -51,12 +52,11 @@ async def submit(
     app = owner_of(workspace, view)
     act, urls = act_in_view(workspace, app, person, view), _response_urls(workspace, person, view)
     payload = payloads.view_submission(act, view, urls)
-    delivery = await app.deliver("interactive", payload)
+    delivery = await app.deliver(INTERACTIVE, payload)
     if delivery.error:
         return _failed(workspace, person, delivery.error, delivered=False)
-    reply = delivery.reply if isinstance(delivery.reply, dict) else {}
     try:
-        return _apply(workspace, app, person, view["id"], reply)
+        return _apply(workspace, app, person, view["id"], delivery.reply or {})
     except SlackError as refusal:
         return _failed(workspace, person, refusal.error)
 
@@ -79,9 +79,11 @@ def _apply(
     app: Installation,
     person: Person,
     view_id: str,
-    reply: Mapping[str, Any],
+    reply: Any,
 ) -> Submitted:
     """Does what the app answered; SlackError if that is not an answer to a form."""
+    if not isinstance(reply, dict):
+        raise SlackError(INVALID_RESPONSE)
     action = reply.get("response_action")
     views = workspace.views
     view = next((v for v in views.stack(person.id) if v["id"] == view_id), None)
@@ -146,4 +148,4 @@ def close(workspace: Workspace, person: Person, view_id: str) -> None:
             app = owner_of(workspace, gone)
             act = act_in_view(workspace, app, person, gone)
             payload = payloads.view_closed(act, gone, is_cleared=is_cleared)
-            workspace.in_background(app.deliver("interactive", payload))
+            workspace.in_background(app.deliver(INTERACTIVE, payload))

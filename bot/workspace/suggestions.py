@@ -8,6 +8,7 @@ from typing import Any
 
 from bot.workspace import payloads
 from bot.workspace.acts import INTERACTIVITY_DISABLED, blocks_of, message_for, owner_of, view_for
+from bot.workspace.delivery import INTERACTIVE
 from bot.workspace.element_rules import OPTION, OPTION_GROUP
 from bot.workspace.elements import find_element, offered
 from bot.workspace.installation import Installation
@@ -82,7 +83,7 @@ async def _ask(
 ) -> Suggested:
     if not installed.app.is_interactive:
         return Suggested({}, INTERACTIVITY_DISABLED)
-    delivery = await installed.deliver("interactive", payload)
+    delivery = await installed.deliver(INTERACTIVE, payload)
     if delivery.error:
         return Suggested({}, delivery.error)
     out: Complaints = []

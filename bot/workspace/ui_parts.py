@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from aiohttp import web
 
-from bot.workspace import posting
+from bot.workspace import json_text, posting
 from bot.workspace.delivery import Delivery
 from bot.workspace.installation import Installation
 from bot.workspace.people import Channel, Person
@@ -22,7 +21,7 @@ Answer = Callable[[Workspace, web.Request], Awaitable[Json]]
 async def body(request: web.Request) -> Json:
     """The JSON object that was posted."""
     try:
-        given = json.loads(await request.read())
+        given = json_text.read(await request.read())
     except ValueError as error:
         raise UiRefused("The body is not JSON.") from error
     if not isinstance(given, dict):

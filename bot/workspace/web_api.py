@@ -4,7 +4,6 @@ remembers it.
 
 from __future__ import annotations
 
-import json
 import math
 import secrets
 import sqlite3
@@ -14,6 +13,8 @@ from typing import Any
 
 from aiohttp import web
 
+from bot.workspace import json_text
+from bot.workspace.api_content import place_of
 from bot.workspace.api_parts import Call, Json, Method, require_scope
 from bot.workspace.installation import Installation
 from bot.workspace.limits import POST
@@ -106,15 +107,11 @@ def _ratelimited(wait_s: int) -> Answer:
 
 
 def _channel_posted_to(workspace: Workspace, name: str, call: Call) -> str:
-    """The id of the channel that this call posts to, whatever name it was given; "" for none."""
-    wanted = call.optional("channel").removeprefix("#")
-    if name != POST or not wanted:
-        return ""
-    person = workspace.person(wanted)
-    if person is not None:
-        return workspace.direct_message_id(call.app, person.id)
-    known = workspace.store.channels()
-    return next((c.id for c in known if wanted in (c.id, c.name)), "")
+    """The id of the conversation that this call posts to, whatever it was called; "" for none."""
+    wanted = call.optional("channel") if name == POST else ""
+    place = place_of(workspace, call.app, wanted)
+    is_unknown = place == wanted and workspace.store.channel(place) is None
+    return "" if is_unknown else place
 
 
 def _run(workspace: Workspace, method: Method, kind: str, call: Call) -> Json:
@@ -144,14 +141,12 @@ def _caller(
     token = header.removeprefix("Bearer ").strip() or str(given.get("token", ""))
     if not token:
         raise SlackError("not_authed")
-    for installed in workspace.apps:
-        kinds = {"bot": installed.tokens.bot_token, "app": installed.tokens.app_token}
-        for kind, known in kinds.items():
-            if secrets.compare_digest(token.encode(), known.encode()):
-                if installed.app.app_id in workspace.revoked:
-                    raise SlackError("token_revoked")
-                return kind, installed
-    raise SlackError("invalid_auth")
+    known = workspace.token_of(token)
+    if known is None:
+        raise SlackError("invalid_auth")
+    if known[1].app.app_id in workspace.revoked:
+        raise SlackError("token_revoked")
+    return known
 
 
 async def _arguments(request: web.Request) -> tuple[dict[str, Any], SlackError | None]:
@@ -172,7 +167,7 @@ async def _arguments(request: web.Request) -> tuple[dict[str, Any], SlackError |
 
 def _object(body: bytes) -> dict[str, Any]:
     try:
-        given = json.loads(body or b"{}")
+        given = json_text.read(body or b"{}")
     except ValueError as error:
         raise SlackError("invalid_json") from error
     if not isinstance(given, dict):

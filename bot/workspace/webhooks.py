@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 from typing import Any
 
 from aiohttp import web
 
-from bot.workspace import posting, sharing
+from bot.workspace import json_text, posting, sharing
 from bot.workspace.installation import Installation
+from bot.workspace.limits import POST
 from bot.workspace.people import BOT_CHANNEL, TEAM_ID
-from bot.workspace.validate import check_message
 from bot.workspace.workspace import Workspace
 
 SCOPE = "incoming-webhook"
@@ -33,7 +32,7 @@ def _secret(installed: Installation) -> str:
 
 async def post(workspace: Workspace, request: web.Request) -> web.Response:
     """Takes one message, as JSON or as a form with a `payload`; the answer is text, as Slack's."""
-    installed = _owner(workspace, request.match_info["bot_id"])
+    installed = owner(workspace, request.match_info["bot_id"])
     if installed is None:
         return web.Response(status=404, text="no_service")
     if not hmac.compare_digest(request.match_info["secret"], _secret(installed)):
@@ -41,9 +40,7 @@ async def post(workspace: Workspace, request: web.Request) -> web.Response:
     given = await _payload(request)
     if given is None:
         return web.Response(status=400, text="invalid_payload")
-    complaints = check_message(given) or sharing.slack_file_complaints(
-        workspace, installed.app, given
-    )
+    complaints = sharing.message_complaints(workspace, installed.app, given)
     if complaints:
         return web.Response(status=400, text=complaints[0].code)
     channel = workspace.store.channel(BOT_CHANNEL)
@@ -51,18 +48,22 @@ async def post(workspace: Workspace, request: web.Request) -> web.Response:
         return web.Response(status=404, text="channel_not_found")
     if channel.is_archived:
         return web.Response(status=410, text="channel_is_archived")
+    wait_s = workspace.limits.take(installed.app.app_id, POST, channel.id)
+    if wait_s:
+        return web.Response(status=429, text="rate_limited", headers={"Retry-After": str(wait_s)})
     content = posting.content_of(given)
     if given.get("thread_ts"):
-        root = workspace.store.message(channel.id, str(given["thread_ts"]))
+        root = posting.root_of(workspace, channel, str(given["thread_ts"]))
         if root is None:
             return web.Response(status=400, text="thread_not_found")
-        content |= {"thread_ts": root["ts"], "parent_user_id": root["user"]}
+        content |= posting.in_thread(root)
     message = posting.bot_message(installed.app, {"subtype": "bot_message", **content})
     posting.post(workspace, channel, message)
     return web.Response(text="ok")
 
 
-def _owner(workspace: Workspace, bot_id: str) -> Installation | None:
+def owner(workspace: Workspace, bot_id: str) -> Installation | None:
+    """The app that has the webhook with this id of a bot in it."""
     known = (i for i in workspace.apps if i.app.bot_id == bot_id and SCOPE in i.app.scopes)
     return next((i for i in known if i.app.app_id not in workspace.revoked), None)
 
@@ -74,7 +75,7 @@ async def _payload(request: web.Request) -> dict[str, Any] | None:
         # Senders that set no type at all are taken for forms by their clients.
         body = str(form["payload"]) if "payload" in form else body
     try:
-        given = json.loads(body)
+        given = json_text.read(body)
     except ValueError:
         return None
     return given if isinstance(given, dict) else None

@@ -5,6 +5,7 @@ request.
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any
@@ -77,6 +78,17 @@ class Workspace:
     def installation(self, app_id: str) -> Installation | None:
         """The installed app with this id."""
         return next((known for known in self.apps if known.app.app_id == app_id), None)
+
+    def token_of(self, token: str) -> tuple[str, Installation] | None:
+        """What a token of an app is: its kind (bot or app) and the app; also one that was taken
+        back.
+        """
+        for installed in self.apps:
+            kinds = {"bot": installed.tokens.bot_token, "app": installed.tokens.app_token}
+            for kind, known in kinds.items():
+                if secrets.compare_digest(token.encode(errors="replace"), known.encode()):
+                    return kind, installed
+        return None
 
     def commanded(self, word: str) -> Installation | None:
         """The app that has this slash command; of several the one installed last, as in Slack."""

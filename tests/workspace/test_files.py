@@ -518,3 +518,11 @@ def test_a_wrong_upload_is_refused_with_a_sentence(
 def test_a_file_over_the_limit_is_refused_with_a_sentence(workspace: RunningWorkspace) -> None:
     answer = upload_as_person(workspace, "a.bin", b"\0" * (SIZE_LIMIT + 1))
     assert answer["status"] == 413 and answer["error"] == "A file may have at most 50 MB."
+
+
+def test_a_revoked_token_loads_no_file(client: WebClient, workspace: RunningWorkspace) -> None:
+    file = client.files_upload_v2(filename="a.txt", content="x", channel=TUNING)["file"]
+    assert load(file["url_private"], workspace.bot_token)[0] == 200
+    client.auth_revoke()
+    assert load(file["url_private"], workspace.bot_token)[0] == 401
+    assert load(file["url_private"], workspace.app_token)[0] == 401

@@ -118,6 +118,25 @@ def test_status_and_body_are_read_as_slack_reads_them(
     run(tmp_path, play)
 
 
+def test_a_form_is_not_closed_by_an_answer_that_is_no_answer_to_a_form(tmp_path: Path) -> None:
+    async def play(wire: Wire, listener: Listener) -> None:
+        await wire.command()
+        (trigger,) = parse_qs((await listener.next()).body.decode())["trigger_id"]
+        view = {"type": "modal", "title": {"type": "plain_text", "text": "T"},
+                "blocks": [{"type": "divider"}]}  # fmt: skip
+        token = {"Authorization": f"Bearer {wire.running.tokens.bot_token}"}
+        url, body = f"{wire.running.url}/api/views.open", {"trigger_id": trigger, "view": view}
+        async with wire.session.post(url, json=body, headers=token) as response:
+            view_id = (await response.json())["view"]["id"]
+        listener.answer = always(text="Thank you!")
+        told = await wire.person("submit", view_id=view_id, values={})
+        assert told["error"] == "invalid_response_action" and len(told["views"]) == 1
+        listener.answer = always(text="")
+        assert (await wire.person("submit", view_id=view_id, values={}))["views"] == []
+
+    run(tmp_path, play)
+
+
 def test_an_answer_that_does_not_come_in_time_is_an_operation_timeout(tmp_path: Path) -> None:
     async def play(wire: Wire, listener: Listener) -> None:
         end = asyncio.Event()

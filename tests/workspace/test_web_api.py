@@ -95,7 +95,16 @@ def test_arguments_come_as_json_form_or_query(client: WebClient, kind: str) -> N
     assert answer["message"]["blocks"][0]["text"]["text"] == "Sunny"
 
 
-@pytest.mark.parametrize(("body", "code"), [(b"{", "invalid_json"), (b"[1]", "json_not_object")])
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"{", "invalid_json"),
+        (b"[1]", "json_not_object"),
+        # No browser reads a NaN, and no parser a value that deep.
+        (b'{"metadata": {"event_type": "e", "event_payload": {"x": NaN}}}', "invalid_json"),
+        (b'{"blocks": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "invalid_json"),
+    ],
+)
 def test_a_body_that_is_no_json_object_is_refused(
     workspace: RunningWorkspace, body: bytes, code: str
 ) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from slack_sdk.webhook import WebhookClient
 
-from bot.workspace.timing import Timing
+from bot.workspace.timing import Clock, Timing
 from tests.harness import RunningWorkspace
 from tests.workspace.api_calls import client_of, manifest
 
@@ -98,3 +98,18 @@ def test_a_webhook_stays_over_a_restart_and_goes_with_its_app(tmp_path: Path) ->
     client_of(second).auth_revoke()
     assert WebhookClient(url).send_dict({"text": "x"}).body == "no_service"
     second.stop()
+
+
+def test_posts_to_a_webhook_are_recorded_and_limited_as_those_of_the_api(tmp_path: Path) -> None:
+    stopped = Clock(source=lambda: 1_700_000_000.0)
+    running = RunningWorkspace(tmp_path, manifest("caller", SCOPES), timing=Timing(clock=stopped))
+    try:
+        codes = [webhook(running).send(text=str(number)).status_code for number in range(11)]
+        assert codes == [200] * 10 + [429]
+        stopped.advance(1)
+        assert webhook(running).send(text="after a second").status_code == 200
+        kept = running.recorded(kind="webhook")
+        assert [entry["ok"] for entry in kept] == [True] * 10 + [False, True]
+        assert (kept[0]["app"], kept[0]["request"]) == ("A0CALLER", {"text": "0"})
+    finally:
+        running.stop()

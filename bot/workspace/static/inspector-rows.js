@@ -5,6 +5,7 @@ export const KINDS = {
   call: { title: 'Web API calls', one: 'Web API call', sign: '→' },
   envelope: { title: 'Envelopes over a socket', one: 'Envelope over a socket', sign: '←' },
   http: { title: 'Deliveries over HTTP', one: 'Delivery over HTTP', sign: '←' },
+  webhook: { title: 'Incoming webhooks', one: 'Incoming webhook', sign: '→' },
   response_url: { title: 'Uses of a response_url', one: 'Use of a response_url', sign: '→' },
   upload: { title: 'Uploads', one: 'Upload', sign: '→' },
   socket: { title: 'Sockets', one: 'Socket', sign: '⇄' },
