@@ -1,5 +1,5 @@
 // A button with a menu: arrow keys walk, Escape closes and gives the focus back.
-import { html, useEffect, useRef, useState } from './ui.js';
+import { html, useEffect, useLayoutEffect, useRef, useState } from './ui.js';
 
 const ROOM_PX = 240;
 
@@ -20,10 +20,14 @@ export function Menu({ label, menuLabel = label, buttonClass, items, children, .
     setOpen(null);
     button.current.focus();
   }
-  useEffect(() => {
-    if (!open) return undefined;
+  // Before the next key: whoever opens it with Enter and goes on typing means the entries.
+  useLayoutEffect(() => {
+    if (!open) return;
     const entries = root.current.querySelectorAll('[role^=menuitem]');
     (root.current.querySelector('[aria-checked=true]') ?? entries[0])?.focus();
+  }, [open]);
+  useEffect(() => {
+    if (!open) return undefined;
     const outside = event => !root.current?.contains(event.target) && setOpen(null);
     document.addEventListener('pointerdown', outside);
     return () => document.removeEventListener('pointerdown', outside);
