@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from slack_sdk import WebClient
 
+from bot.workspace.block_rules import INPUTS
 from bot.workspace.element_rules import ELEMENTS
 from bot.workspace.surface_rules import BLOCKS
 from tests.browser.sample_app import PAYLOADS, VIEWS, SampleApp, payload
@@ -82,18 +83,20 @@ def types_in(value: Any) -> set[str]:
         return set().union(*map(types_in, value))
     if not isinstance(value, dict):
         return set()
-    return types_in(list(value.values())) | ({value.get("type")} & {*BLOCKS, *ELEMENTS})
+    return types_in(list(value.values())) | (
+        {value.get("type")} & {*BLOCKS, *ELEMENTS, *INPUTS.kinds}
+    )
 
 
 def test_everything_that_the_validator_accepts_is_in_a_payload() -> None:
     drawn = [payload(path.stem) for path in PAYLOADS.glob("*.json")]
-    assert types_in(drawn) == {*BLOCKS, *ELEMENTS}
+    assert types_in(drawn) == {*BLOCKS, *ELEMENTS, *INPUTS.kinds}
 
 
 def test_every_kind_of_input_is_drawn_in_a_form(browser_page: Page, app: SampleApp) -> None:
     dialog = open_form(browser_page, app, "inputs")
     labels = ("Link", "Mail (optional)", "Deadline", "Model", "Data sets (optional)")
-    for label in (*labels, "Plots (optional)"):
+    for label in (*labels, "Plots (optional)", "Story (optional)"):
         expect(dialog.get_by_label(label, exact=True)).to_be_visible()
     expect(dialog.locator(".unknown")).to_have_count(0)
 

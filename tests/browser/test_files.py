@@ -113,7 +113,7 @@ def test_an_image_block_shows_an_uploaded_picture(
         assert picture.evaluate("img => img.decode().then(() => img.naturalWidth)") == 240
 
 
-def test_a_form_takes_files_of_its_types_and_sends_their_ids(
+def test_a_form_takes_files_of_its_types_and_rich_text_and_sends_them(
     browser_page: Page, app: SampleApp
 ) -> None:
     dialog = open_form(browser_page, app, "inputs")
@@ -129,6 +129,11 @@ def test_a_form_takes_files_of_its_types_and_sends_their_ids(
     dialog.get_by_role("combobox", name="Model").fill("qwen")
     dialog.get_by_role("option", name="qwen3-0.6b").click()
     app.next("options")
+    story = dialog.get_by_label("Story (optional)")
+    expect(story).to_have_value("It began well")
+    story.fill("It began well\nand ended better")
     dialog.get_by_role("button", name="Send").click()
-    files = app.next("inputs")["state"]["values"]["plots"]["v"]["files"]
-    assert [file["name"] for file in files] == ["trials.csv"]
+    values = app.next("inputs")["state"]["values"]
+    assert [file["name"] for file in values["plots"]["v"]["files"]] == ["trials.csv"]
+    (section,) = values["story"]["v"]["rich_text_value"]["elements"]
+    assert section["elements"] == [{"type": "text", "text": "It began well\nand ended better"}]

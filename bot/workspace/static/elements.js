@@ -171,6 +171,18 @@ function TextInput({ el, block, ctx, field }) {
   return html`<input type="text" inputmode=${INPUT_MODE[el.type]} autocomplete="off" ...${all} />`;
 }
 
+const textIn = rich => rich?.text ?? (rich?.elements ?? []).map(textIn).join(rich.type === 'rich_text' ? '\n' : '');
+const richText = text => ({
+  type: 'rich_text',
+  elements: [{ type: 'rich_text_section', elements: [{ type: 'text', text }] }],
+});
+
+/** Rich text without the buttons that format it: what is typed is plain, what the app gave loses its formats. */
+const RichTextInput = ({ el, block, ctx, field }) => html`<textarea rows="4" class="text" spellcheck=${false}
+  ...${attributes(el, field)} placeholder=${words(el.placeholder)} value=${textIn(ctx.form.get(block.block_id, el))}
+  onInput=${({ target }) => ctx.form.set(block.block_id, el, target.value === '' ? null : richText(target.value))}
+  ></textarea>`;
+
 export const ELEMENTS = {
   button: Button,
   static_select: StaticSelect,
@@ -194,6 +206,7 @@ export const ELEMENTS = {
   email_text_input: TextInput,
   url_text_input: TextInput,
   file_input: FileInput,
+  rich_text_input: RichTextInput,
   feedback_buttons: FeedbackButtons,
   icon_button: IconButton,
 };

@@ -27,6 +27,7 @@ export const KEYS = {
   timepicker: ['selected_time', 'initial_time'],
   datetimepicker: ['selected_date_time', 'initial_date_time'],
   file_input: ['files', 'initial_files'],
+  rich_text_input: ['rich_text_value', 'initial_value'],
 };
 const CHILDREN = { carousel: 'elements', container: 'child_blocks', plan: 'tasks' };
 const isMany = type => type === 'checkboxes' || type === 'file_input' || type.startsWith('multi_');
