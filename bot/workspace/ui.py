@@ -23,6 +23,7 @@ from bot.workspace.people import TEAM_ID, TEAM_NAME
 from bot.workspace.refusals import UiRefused
 from bot.workspace.store import Message, Span
 from bot.workspace.ui_parts import Answer, Json
+from bot.workspace.usergroups import GROUPS
 from bot.workspace.workspace import Workspace
 
 PAGE_LIMIT = 1000
@@ -108,6 +109,7 @@ async def state(workspace: Workspace, request: web.Request) -> Json:
             for c in channels
             if not c.is_im or c.im_bot in of_bot
         ],
+        "user_groups": [{"id": group.id, "handle": group.handle} for group in GROUPS],
         "apps": [
             {
                 "id": installed.app.app_id,

@@ -171,7 +171,7 @@ function TextInput({ el, block, ctx, field }) {
   return html`<input type="text" inputmode=${INPUT_MODE[el.type]} autocomplete="off" ...${all} />`;
 }
 
-const textIn = rich => rich?.text ?? (rich?.elements ?? []).map(textIn).join(rich.type === 'rich_text' ? '\n' : '');
+const textIn = rich => rich?.text ?? (rich?.elements ?? []).map(textIn).join(rich?.type === 'rich_text' ? '\n' : '');
 const richText = text => ({
   type: 'rich_text',
   elements: [{ type: 'rich_text_section', elements: [{ type: 'text', text }] }],

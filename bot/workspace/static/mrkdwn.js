@@ -43,16 +43,24 @@ export function Mention({ id, label, directory }) {
   return html`<span class=${`mention${mine ? ' me' : ''}`}>@${label || nameOf(directory.person(id)) || id}</span>`;
 }
 
+export const Group = ({ id, label, directory }) =>
+  html`<span class="mention">${label || `@${directory.group(id)?.handle ?? id}`}</span>`;
+
 export const Channel = ({ id, label, directory }) =>
   html`<a class="mention" href=${`/#${id}`}>#${label || directory.channel(id)?.name || id}</a>`;
 
-function date(body, fallback) {
-  const [, seconds, format, link] = body.split('^');
+/** A moment in the reader's own words; what stands for no moment is its fallback. */
+export function DateTime({ seconds, format, url, fallback }) {
   const moment = dateOf(seconds);
   if (Number.isNaN(moment.getTime())) return fallback;
   const time = html`<time datetime=${moment.toISOString()}
     title=${full(moment)}>${formatDate(moment, format ?? '')}</time>`;
-  return link ? html`<${Link} url=${unescaped(link)}>${time}<//>` : time;
+  return url ? html`<${Link} url=${url}>${time}<//>` : time;
+}
+
+function date(body, fallback) {
+  const [, seconds, format, link] = body.split('^');
+  return html`<${DateTime} seconds=${seconds} format=${format} url=${link && unescaped(link)} fallback=${fallback} />`;
 }
 
 function angle(body, directory) {
@@ -62,6 +70,7 @@ function angle(body, directory) {
   if (target[0] === '@') return html`<${Mention} id=${target.slice(1)} label=${label} directory=${directory} />`;
   if (target[0] === '#') return html`<${Channel} id=${target.slice(1)} label=${label} directory=${directory} />`;
   if (target.startsWith('!date^')) return date(target, label);
+  if (target.startsWith('!subteam^')) return html`<${Group} id=${target.slice(9)} label=${label} directory=${directory} />`;
   if (target[0] === '!') return html`<span class="mention me">${label ?? `@${target.slice(1)}`}</span>`;
   const url = unescaped(target);
   return safe(url) ? html`<${Link} url=${url}>${label ?? url.replace(/^mailto:/, '')}<//>` : unescaped(`<${body}>`);

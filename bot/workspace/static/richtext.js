@@ -2,28 +2,32 @@
 import { html } from './ui.js';
 import { CodeBlock } from './code.js';
 import { EMOJI } from './emoji.js';
-import { Channel, Emoji, Link, Mention } from './mrkdwn.js';
-import { dateOf, formatDate } from './time.js';
+import { Channel, DateTime, Emoji, Group, Link, Mention } from './mrkdwn.js';
 
-const fromUnicode = hex => String.fromCodePoint(...hex.split('-').map(x => parseInt(x, 16)));
+/** "1f468-200d-1f4bb" as what it is; undefined for what is no list of code points. */
+function fromUnicode(hex) {
+  const points = (hex ?? '').split('-').map(x => (/^[0-9a-f]{2,6}$/i.test(x) ? parseInt(x, 16) : Infinity));
+  return points.every(point => point <= 0x10ffff) ? String.fromCodePoint(...points) : undefined;
+}
 
 const LEAVES = {
   text: e => e.text,
   link: e => html`<${Link} url=${e.url}>${e.text ?? e.url}<//>`,
   emoji(e) {
     if (EMOJI.has(e.name)) return html`<${Emoji} name=${e.name} />`;
-    return e.unicode ? fromUnicode(e.unicode) : `:${e.name}:`;
+    return fromUnicode(e.unicode) ?? `:${e.name}:`;
   },
   user: (e, directory) => html`<${Mention} id=${e.user_id} directory=${directory} />`,
   channel: (e, directory) => html`<${Channel} id=${e.channel_id} directory=${directory} />`,
+  usergroup: (e, directory) => html`<${Group} id=${e.usergroup_id} directory=${directory} />`,
   broadcast: e => html`<span class="mention me">@${e.range}</span>`,
-  date: e => formatDate(dateOf(e.timestamp), e.format),
+  date: e => html`<${DateTime} seconds=${e.timestamp} format=${e.format} url=${e.url} fallback=${e.fallback ?? e.format} />`,
   color: e => html`<code>${e.value}</code>`,
 };
 
 function leaf(e, directory) {
   let node = LEAVES[e.type]?.(e, directory) ?? e.text ?? html`<em class="unknown">${e.type}</em>`;
-  for (const [style, tag] of [['code', 'code'], ['bold', 'b'], ['italic', 'i'], ['strike', 's']]) {
+  for (const [style, tag] of [['code', 'code'], ['bold', 'b'], ['italic', 'i'], ['strike', 's'], ['underline', 'u']]) {
     if (e.style?.[style]) node = html`<${tag}>${node}<//>`;
   }
   return node;

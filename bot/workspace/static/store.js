@@ -16,9 +16,10 @@ const EMPTY = {
 const readKey = (user, channel) => `read:${user}:${channel}`;
 const newest = list => list?.at(-1)?.ts ?? '0';
 
-function makeDirectory({ me, people, channels, apps }) {
-  const byId = new Map([...people, ...channels].map(item => [item.id, item]));
-  return { me: me.id, people, channels, apps, person: id => byId.get(id), channel: id => byId.get(id) };
+function makeDirectory({ me, people, channels, apps, user_groups: groups }) {
+  const byId = new Map([...people, ...channels, ...groups].map(item => [item.id, item]));
+  const find = id => byId.get(id);
+  return { me: me.id, people, channels, apps, person: find, channel: find, group: find };
 }
 
 export function createStore() {
