@@ -185,9 +185,16 @@ def _render(chosen: argparse.Namespace) -> int:
     if chosen.engine == "local":
         print(spec.to_yaml(asked), end="")
         return 0
-    from bot.engines import katib_objects
+    from bot.engines import katib_objects, katib_template
+    from bot.settings import load
 
-    print(katib_objects.as_yaml(asked), end="")
+    settings = load()
+    cluster = katib_objects.Cluster(
+        namespace=asked.namespace or "default",
+        trainer_image=settings.trainer_image,
+        template=katib_template.from_file(settings.trial_template),
+    )
+    print(katib_objects.as_yaml(asked, cluster), end="")
     return 0
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from bot import __version__
 from bot.errors import TuneError
 
 
@@ -61,6 +62,15 @@ class Settings(BaseSettings):
         False,
         description="Let people in Slack run Python objectives of their own on this machine. "
         "`run` and `tune` allow it: there it is your own machine.",
+    )
+    trainer_image: str = Field(
+        f"katib-tune-trainer:{__version__}",
+        description="Image of the trials on a cluster, with a tag (Dockerfile, target `trainer`).",
+    )
+    trial_template: Path | None = Field(
+        None,
+        description="YAML of what every trial's pods have on a cluster: node selector, "
+        "tolerations, queue … (manifests/trial-template.yaml is the example).",
     )
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from bot import __version__, algorithms
+from bot import algorithms
 from bot.engines import katib_command
 from bot.engines.katib_command import SHELL, WORKSPACE, is_distributed, placeholder
 from bot.engines.katib_template import CONTAINER, POD_SPEC, TrialTemplate, merged
@@ -40,7 +40,7 @@ class Cluster(Frozen):
     template: TrialTemplate = TrialTemplate()
 
 
-def as_yaml(spec: TuneSpec) -> str:
+def as_yaml(spec: TuneSpec, cluster: Cluster) -> str:
     """Every object of the Experiment as YAML documents, in the order in which they are created.
 
     Raises:
@@ -48,9 +48,6 @@ def as_yaml(spec: TuneSpec) -> str:
     """
     if refused := tuple(katib_command.refusals(spec)):
         raise SpecError.of(refused)
-    cluster = Cluster(
-        namespace=spec.namespace or "default", trainer_image=f"katib-tune-trainer:{__version__}"
-    )
     made = (
         volume_claim(spec, cluster),
         fetch_job(spec, cluster),
@@ -155,7 +152,8 @@ def fetch_job(spec: TuneSpec, cluster: Cluster) -> Json | None:
         "volumes": [_volume(spec, read_only=False)],
     }
     template = cluster.template
-    # NB: what is named in the template's containers and GPUs is the trials' alone.
+    # What the template says of containers is said of the trials'.
+    laid = {name: value for name, value in template.pod_spec.items() if name != "containers"}
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -171,7 +169,7 @@ def fetch_job(spec: TuneSpec, cluster: Cluster) -> Json | None:
                     "annotations": {**ISTIO, **template.annotations},
                     "labels": {**template.labels, **labels(spec, "fetch")},
                 },
-                "spec": merged(merged(pod_spec, POD_SPEC), template.pod_spec),
+                "spec": merged(merged(pod_spec, POD_SPEC), laid),
             },
         },
     }
@@ -408,36 +406,18 @@ def _parameter(name: str, space: Parameter) -> Json:
 
 def _feasible_space(space: Parameter) -> Json:
     if not space.is_range:
-        return {"list": [text(choice) for choice in space.list or ()]}
-    feasible: Json = {"min": text(space.min), "max": text(space.max)}
+        return {"list": [_text(choice) for choice in space.list or ()]}
+    feasible: Json = {"min": _text(space.min), "max": _text(space.max)}
     if space.step is not None:
-        feasible["step"] = text(space.step)
+        feasible["step"] = _text(space.step)
     if space.distribution != "uniform":
         feasible["distribution"] = space.distribution
     return feasible
 
 
-def text(value: Scalar) -> str:
-    """A value as Katib carries it; `value_of` reads it back."""
+def _text(value: Scalar) -> str:
+    """A value as Katib carries it."""
     return str(value)
-
-
-def value_of(space: Parameter | None, written: str) -> Scalar:
-    """The value that Katib's text stands for, with its type; the text itself if it fits nothing."""
-    if space is None:
-        return written
-    for choice in space.list or ():
-        if text(choice) == written:
-            return choice
-    try:
-        number = float(written)
-    except ValueError:
-        return written
-    if space.parameter_type == "int":
-        return int(number) if number.is_integer() else number
-    if space.parameter_type == "discrete":
-        return next((c for c in space.list or () if c == number), number)
-    return number if space.is_range else written
 
 
 def _placeholders(spec: TuneSpec) -> dict[str, str]:

@@ -6,6 +6,7 @@ Read from a YAML file (`KATIB_TUNE_TRIAL_TEMPLATE`; manifests/trial-template.yam
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal, TypeGuard
 
 import yaml
@@ -54,6 +55,20 @@ class TrialTemplate(Frozen):
     container: Mapping[str, Any] = Field(
         default={}, description="Merged into the training container."
     )
+
+
+def from_file(path: Path | None) -> TrialTemplate:
+    """The template in a file; the default one without a file.
+
+    Raises:
+        TuneError: the file cannot be read, or holds no template.
+    """
+    if path is None:
+        return TrialTemplate()
+    try:
+        return from_yaml(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise TuneError(f"The trial template {path} cannot be read: {error}.") from error
 
 
 def from_yaml(text: str, where: str) -> TrialTemplate:

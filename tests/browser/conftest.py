@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,6 +27,8 @@ CHROMIUM_FLAGS = [
     "--disable-sync",
 ]
 LAPTOP = {"width": 1280, "height": 860}
+
+ARTIFACTS = Path(__file__).parent.parent / "artifacts"
 
 OpenPage = Callable[..., Page]
 
@@ -78,9 +81,14 @@ def complaints() -> list[str]:
 
 @pytest.fixture
 def open_page(
-    browser: Browser, workspace: RunningWorkspace, complaints: list[str]
+    browser: Browser,
+    workspace: RunningWorkspace,
+    complaints: list[str],
+    request: pytest.FixtureRequest,
 ) -> Iterator[OpenPage]:
-    """Opens the page of the workspace, as often as wanted; no page may log an error."""
+    """Opens the page of the workspace, as often as wanted; no page may log an error. How each
+    page looks at the end of the test is kept in ARTIFACTS.
+    """
     contexts = []
 
     def note(message: ConsoleMessage) -> None:
@@ -105,9 +113,15 @@ def open_page(
         return page
 
     yield open_one
-    for context in contexts:
+    for number, context in enumerate(contexts):
+        for page in context.pages:
+            page.screenshot(path=ARTIFACTS / f"{_file_name(request.node.nodeid)}-{number}.png")
         context.close()
     assert complaints == []
+
+
+def _file_name(nodeid: str) -> str:
+    return re.sub(r"[^\w\[\]-]+", "-", nodeid.removeprefix("tests/browser/"))[:150]
 
 
 def _address(page_url: str, path: str) -> str:

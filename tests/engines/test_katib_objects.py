@@ -12,17 +12,16 @@ from typing import Any
 import pytest
 import yaml
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from bot import prior
 from bot.engines import katib_command, katib_objects
 from bot.engines.katib_objects import Cluster
-from bot.engines.katib_template import TrialTemplate, from_yaml, merged
+from bot.engines.katib_template import TrialTemplate, from_file, from_yaml, merged
 from bot.errors import SpecError, TuneError
 from bot.slack import command
 from bot.spec import TuneSpec, read
 from tests import guide
-from tests.specs import SPACES, SPECS
+from tests.specs import SPECS
 
 Json = dict[str, Any]
 GOLDEN = Path(__file__).parent / "golden"
@@ -304,24 +303,6 @@ def test_a_value_that_katib_would_break_is_refused(value: str) -> None:
     assert refusal.field == "a" and "cannot pass through Katib" in refusal.message
 
 
-@given(SPACES, st.data())
-def test_values_come_back_with_their_types(space: Json, data: st.DataObject) -> None:
-    spec = read({
-        "name": "own", "objective_metric_name": "x", "objective_function": "f",
-        "objective_source": guide.SOURCE, "parameters": {"a": space},
-    })  # fmt: skip
-    parameter = spec.searched["a"]
-    value = data.draw(
-        st.sampled_from(parameter.list)
-        if parameter.list
-        else st.sampled_from([parameter.min, parameter.max])
-    )
-    back = katib_objects.value_of(parameter, katib_objects.text(value))
-    assert back == value
-    if parameter.list or parameter.parameter_type == "int":
-        assert type(back) is type(value)
-
-
 @settings(max_examples=50)
 @given(SPECS)
 def test_every_placeholder_is_declared_and_every_parameter_used(spec: TuneSpec) -> None:
@@ -380,6 +361,23 @@ def test_the_clusters_template_is_laid_on_every_pod() -> None:
         assert memory["emptyDir"] == {"medium": "Memory", "sizeLimit": "8Gi"}
 
 
+def test_the_shipped_example_is_a_template() -> None:
+    example = from_file(Path(__file__).parents[2] / "manifests" / "trial-template.yaml")
+    assert set(TrialTemplate.model_fields) - example.model_fields_set == {"runtime", "annotations"}
+    cluster = CLUSTER.model_copy(update={"template": example})
+    fetch = katib_objects.fetch_job(typed(guide.LLAMA), cluster)
+    assert fetch is not None
+    pod = fetch["spec"]["template"]["spec"]
+    assert pod["nodeSelector"] == {"pool": "gpu"}
+    assert [c["name"] for c in pod["containers"]] == ["fetch"], "the trials' container is not its"
+
+
+def test_a_template_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(TuneError, match=r"none\.yaml cannot be read"):
+        from_file(tmp_path / "none.yaml")
+    assert from_file(None) == TrialTemplate()
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -426,10 +424,12 @@ def test_what_is_sent_is_yaml_and_json() -> None:
 
 
 def test_every_object_is_written_in_the_order_of_its_creation() -> None:
-    kinds = [d["kind"] for d in yaml.safe_load_all(katib_objects.as_yaml(typed(guide.LLAMA)))]
+    kinds = [
+        d["kind"] for d in yaml.safe_load_all(katib_objects.as_yaml(typed(guide.LLAMA), CLUSTER))
+    ]
     assert kinds == ["PersistentVolumeClaim", "Job", "PyTorchJob", "Experiment"]
     with pytest.raises(SpecError, match="cannot pass through Katib"):
         katib_objects.as_yaml(read({
             "name": "own", "objective_metric_name": "x", "objective_function": "f",
             "objective_source": guide.SOURCE, "parameters": {"a": {"list": ["ok", "it's"]}},
-        }))  # fmt: skip
+        }), CLUSTER)  # fmt: skip
