@@ -238,40 +238,29 @@ def test_a_failing_container_with_on_failure_is_restarted_and_its_job_runs_on(
     assert "trialsFailed" not in api.get(EXPERIMENTS, namespace, "tune")["status"]
 
 
+def failed(api: Api, namespace: str, trial: Json) -> str:
+    """The message with which the only trial of an Experiment failed."""
+    counts = {"maxTrialCount": 1, "parallelTrialCount": 1, "maxFailedTrialCount": 1}
+    create(api, experiment(namespace, trial=trial, **counts))
+    until_experiment(api, namespace, "tune", FAILED)
+    message: str = trials_of(api, namespace)[0]["status"]["conditions"][-1]["message"]
+    return message
+
+
 def test_a_backoff_limit_ends_a_job_that_fails_again_and_again(
     api: Api, namespace: str, standins: Controllers
 ) -> None:
     standins.node.play(namespace, lambda facts: Recording(exit_code=1))
     trial = pytorchjob(workers=0, runPolicy={"backoffLimit": 1})
     trial["spec"]["pytorchReplicaSpecs"]["Master"]["restartPolicy"] = "OnFailure"
-    create(
-        api,
-        experiment(
-            namespace,
-            trial=trial,
-            maxTrialCount=1,
-            parallelTrialCount=1,
-            maxFailedTrialCount=1,
-        ),
+    assert failed(api, namespace, trial).endswith(
+        "has failed because it has reached the specified backoff limit"
     )
-    until_experiment(api, namespace, "tune", FAILED)
-    message = trials_of(api, namespace)[0]["status"]["conditions"][-1]["message"]
-    assert message.endswith("has failed because it has reached the specified backoff limit")
 
 
 def test_a_deadline_ends_a_job(api: Api, namespace: str, standins: Controllers) -> None:
     standins.node.play(namespace, lambda facts: ENDLESS)
     trial = pytorchjob(workers=0, runPolicy={"activeDeadlineSeconds": 1})
-    create(
-        api,
-        experiment(
-            namespace,
-            trial=trial,
-            maxTrialCount=1,
-            parallelTrialCount=1,
-            maxFailedTrialCount=1,
-        ),
+    assert failed(api, namespace, trial).endswith(
+        "because it was active longer than specified deadline"
     )
-    until_experiment(api, namespace, "tune", FAILED)
-    message = trials_of(api, namespace)[0]["status"]["conditions"][-1]["message"]
-    assert message.endswith("because it was active longer than specified deadline")

@@ -52,6 +52,7 @@ CONFORMANCE: Json = {
                 "emoji:read",
                 "files:read",
                 "files:write",
+                "incoming-webhook",
                 "pins:read",
                 "pins:write",
                 "reactions:read",
@@ -65,11 +66,13 @@ CONFORMANCE: Json = {
         "event_subscriptions": {
             "bot_events": [
                 *MANIFEST["settings"]["event_subscriptions"]["bot_events"],
+                "app_uninstalled",
                 "file_shared",
                 "member_joined_channel",
                 "member_left_channel",
                 "reaction_added",
                 "reaction_removed",
+                "tokens_revoked",
             ]
         },
     },
@@ -336,6 +339,24 @@ def test_a_submission_ends_the_form(at: Bench, ack: Json) -> None:
     at.plan("view_submission", **ack)
     told = at.ada.submit(view["id"], filled(view, {"name": "good name"}))
     assert told["delivered"] and told["views"] == []
+
+
+def test_a_form_that_asks_where_gives_a_response_url_for_it(at: Bench) -> None:
+    where = {
+        "type": "input",
+        "block_id": "where",
+        "label": plain("Where"),
+        "element": {
+            "type": "conversations_select", "action_id": "v", "response_url_enabled": True
+        },
+    }  # fmt: skip
+    view = at.open(blocks=[where])
+    chosen = {"where": {"v": {"type": "conversations_select", "selected_conversation": TUNING}}}
+    assert at.ada.submit(view["id"], chosen)["delivered"]
+    (url,) = at.got("view_submission", about=view["id"]).body["response_urls"]
+    assert (url["block_id"], url["action_id"], url["channel_id"]) == ("where", "v", TUNING)
+    assert at.answer(url["response_url"], text=at.word, response_type="in_channel") == (200, "ok")
+    assert at.ada.messages()[-1]["text"] == at.word
 
 
 def test_a_submission_without_acknowledgement_leaves_the_form(at: Bench) -> None:
@@ -864,6 +885,19 @@ def test_an_app_whose_socket_is_ended_comes_back(at: Bench) -> None:
     told, _ = at.command(text=at.word)
     assert told["delivered"]
     gc.collect()
+
+
+def test_an_incoming_webhook_posts(at: Bench) -> None:
+    assert at.answer(at.workspace.apps[0]["incoming_webhook"], text=at.word) == (200, "ok")
+    assert at.ada.messages()[-1]["text"] == at.word
+
+
+# The last of those that share an app: its token opens nothing any more afterwards.
+def test_an_app_that_is_uninstalled_hears_of_it(at: Bench) -> None:
+    at.bot.call("apps_uninstall", client_id="1", client_secret="2")
+    assert at.got("tokens_revoked").body["event"]["tokens"] == {"oauth": [], "bot": ["U0BOT"]}
+    assert at.got("app_uninstalled").body["api_app_id"] == APP
+    assert refusal(at.bot, "chat_postMessage", channel=TUNING, text="x")["error"] == "token_revoked"
 
 
 # --- transports -----------------------------------------------------------------------------------
