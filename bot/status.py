@@ -95,11 +95,25 @@ def optimal_trial(spec: TuneSpec, trials: Iterable[TrialStatus]) -> TrialStatus 
     return won[1] if won else None
 
 
+class Trouble(Frozen):
+    """What keeps a running Experiment from getting on, as its engine found it out.
+
+    `reason` is one word (ImagePullBackOff, Unschedulable, QuotaExceeded, ...), `message` a sentence
+    with what was seen, `hint` what to do; `trial` the trial that waits, "" for all of it.
+    """
+
+    reason: str
+    message: str
+    hint: str = ""
+    trial: str = ""
+
+
 class ExperimentStatus(Frozen):
     """An Experiment as it is now.
 
     `reason` is Katib's (ExperimentGoalReached, ExperimentMaxTrialsReached, ExperimentFailed, ...)
-    or ours (BudgetReached, StoppedByUser, Deleted).
+    or ours (BudgetReached, StoppedByUser, Deleted). `gpu_hours` is what the trials held until now,
+    None where nobody counts them; `troubles` is what it waits for while it is not final.
     """
 
     condition: ExperimentCondition
@@ -109,6 +123,8 @@ class ExperimentStatus(Frozen):
     completion_time: datetime | None = None
     trials: tuple[TrialStatus, ...] = ()
     optimal_trial_name: str | None = None
+    troubles: tuple[Trouble, ...] = ()
+    gpu_hours: float | None = None
 
     @property
     def optimal_trial(self) -> TrialStatus | None:
@@ -132,6 +148,15 @@ class ExperimentStatus(Frozen):
         return self.count(TrialCondition.FAILED, TrialCondition.METRICS_UNAVAILABLE)
 
 
+class Ending(Frozen):
+    """How an Experiment ends, once that is decided; its running trials may still be ending."""
+
+    condition: ExperimentCondition
+    reason: str
+    message: str
+    time: datetime
+
+
 class Thread(Frozen):
     """Where an Experiment is told of: the root card's channel id and ts."""
 
@@ -142,7 +167,8 @@ class Thread(Frozen):
 class Told(Frozen):
     """What the thread has been told, so that nothing is told twice.
 
-    `card` is the digest of the card as last shown; `failures` are the reasons already told.
+    `card` is the digest of the card as last shown; `failures` and `troubles` are the reasons
+    already told.
     """
 
     started: bool = False
@@ -150,6 +176,7 @@ class Told(Frozen):
     best_trial: str | None = None
     best_value: float | None = None
     failures: tuple[str, ...] = ()
+    troubles: tuple[str, ...] = ()
     ended: bool = False
 
 

@@ -27,7 +27,6 @@ from bot.engines.local_status import (
     FETCHED,
     OUTCOME,
     RECORD,
-    Ending,
     Live,
     Outcome,
     experiment,
@@ -36,7 +35,7 @@ from bot.engines.local_status import (
 )
 from bot.errors import EngineError, NotFoundError, SpecError
 from bot.spec import TuneSpec
-from bot.status import Experiment, Record, TrialCondition
+from bot.status import Ending, Experiment, Record, TrialCondition
 
 STUDY_FILE = "study.db"
 BROKEN = (StorageInternalError, SQLAlchemyError, sqlite3.Error, OSError)

@@ -22,7 +22,7 @@ from bot.engines.local_study import grid_point, parameters, sampler, seed_of, su
 from bot.engines.local_trials import Trials, environment_of
 from bot.engines.trainer_command import fetch_command, last_words
 from bot.spec import Scalar, TuneSpec
-from bot.status import Experiment, TrialCondition, TrialStatus
+from bot.status import Ending, Experiment, TrialCondition, TrialStatus
 
 
 class Search:
@@ -200,7 +200,7 @@ class Search:
         else:  # it was adopted: nobody knows how it ended, and a second time costs nothing
             self._start_fetching()
 
-    def _wind_up(self, ending: local_status.Ending, now: datetime) -> None:
+    def _wind_up(self, ending: Ending, now: datetime) -> None:
         """End what still runs, and what was asked but will not start any more."""
         verdict = Verdict(
             condition=TrialCondition.KILLED, reason=ending.reason, message=ending.message

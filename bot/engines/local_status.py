@@ -10,6 +10,7 @@ from optuna.trial import FrozenTrial, TrialState
 from bot.engines.local_study import parameters
 from bot.spec import Frozen, TuneSpec
 from bot.status import (
+    Ending,
     Experiment,
     ExperimentCondition,
     ExperimentStatus,
@@ -29,15 +30,6 @@ class Outcome(Frozen):
     message: str = ""
     observation: Mapping[str, Observation] = {}
     completion_time: datetime
-
-
-class Ending(Frozen):
-    """How an Experiment ends, once that is decided; its running trials may still be ending."""
-
-    condition: ExperimentCondition
-    reason: str
-    message: str
-    time: datetime
 
 
 class Live(Frozen):

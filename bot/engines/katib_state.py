@@ -1,0 +1,46 @@
+"""What the Katib engine remembers of an Experiment besides its record (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bot.spec import Frozen, Scalar
+from bot.status import Ending, TrialStatus
+
+
+class OwnTrial(Frozen):
+    """A trial that we run ourselves, beside Katib's: trial 0, or a trial tried again.
+
+    `name` is its job's; `parameters` are its values with their types.
+    """
+
+    name: str
+    parameters: Mapping[str, Scalar]
+    known_good: bool = False
+    retry_of: str = ""
+
+
+class State(Frozen):
+    """What cannot be read off the cluster, or not any more.
+
+    Args:
+        node: the node where the volume was filled, if trials have to run there too.
+        fetched: model and data are in the volume (or nothing is to be fetched).
+        own: our own trials, in the order in which they were asked for.
+        outcomes: own trials that have ended, by name.
+        gpu_seconds: GPUs held by a trial's pods times how long, by trial.
+        logs: the last lines of failed trials, by trial; a bounded number of them.
+        ending: how it ends, once that is decided: by a person, a budget, or because it is over.
+        trials: the trials as they ended; only once `ending` is set.
+        adopted: somebody else made the Experiment; nothing of it is created or deleted.
+    """
+
+    node: str = ""
+    fetched: bool = False
+    own: tuple[OwnTrial, ...] = ()
+    outcomes: Mapping[str, TrialStatus] = {}
+    gpu_seconds: Mapping[str, float] = {}
+    logs: Mapping[str, str] = {}
+    ending: Ending | None = None
+    trials: tuple[TrialStatus, ...] = ()
+    adopted: bool = False
