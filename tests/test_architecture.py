@@ -32,7 +32,7 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
         "bot.engines.local_tail", "bot.engines.local_trials", "bot.engines.local_records",
         "bot.engines.local_search", "bot.engines.local_reader", "bot.engines.local_machine",
         "bot.engines.local_server", "bot.engines.local_launch", "bot.engines.local",
-        "bot.outbox", "bot.poller", "bot.slack.conversation", "bot.slack.app",
+        "bot.leader", "bot.outbox", "bot.poller", "bot.slack.conversation", "bot.slack.app",
     ),
     "root": (
         "bot.embedded", "bot.compose", "bot.terminal", "bot.doctor", "bot.demo", "bot.__main__",
