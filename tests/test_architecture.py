@@ -25,7 +25,7 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
         "bot.engines.local_check", "bot.engines.local_study", "bot.engines.local_status",
         "bot.engines.local_outcome",
         "bot.engines.katib_template", "bot.engines.katib_command", "bot.engines.katib_objects",
-        "bot.engines.katib_state", "bot.engines.katib_wire",
+        "bot.engines.katib_state", "bot.engines.katib_wire", "bot.engines.katib_permissions",
     ),
     "effects": (
         "bot.engines.local_hardware", "bot.engines.local_wire", "bot.engines.local_process",
