@@ -15,6 +15,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from bot import notifications
 from bot.engines.base import Engine
 from bot.errors import TuneError
+from bot.metrics import Tally
 from bot.outbox import Outbox, Undeliverable
 from bot.slack import messages
 from bot.slack.messages import Message
@@ -52,7 +53,12 @@ class Poller:
         self._root_grace_s = root_grace_s
         self._clock = clock
         self._without_thread: dict[str, float] = {}  # by uid: since when
-        self._unreachable = ""
+        self.unreachable = ""  # why the engine could not be read at the last look
+        self.beat_at: float | None = None  # of `clock`, when a look last began or ended
+        self.polled_at: datetime | None = None  # when the engine was last read
+        self.open_experiments = 0
+        self.polls = Tally("katib_tune_polls_total", "Looks at the open Experiments.", "outcome")
+        self.poll_seconds = Tally("katib_tune_poll_seconds_total", "Time that the looks took.")
         self._lock = threading.Lock()
 
     def start(self, interval_s: float) -> BackgroundScheduler:
@@ -67,15 +73,25 @@ class Poller:
         return scheduler
 
     def poll_once(self) -> None:
-        """One look at all open Experiments, ends first; one failure never stops the rest."""
-        if not self._may_tell():
-            return
+        """One look at all open Experiments, ends first; one failure never stops the rest.
+
+        A replica that may not tell does not look.
+        """
+        began = self.beat_at = self._clock()
+        if self._may_tell():
+            self._poll()
+            self.polls.add("failed" if self.unreachable else "read")
+            self.poll_seconds.add(by=self._clock() - began)
+        self.beat_at = self._clock()
+
+    def _poll(self) -> None:
         try:
             found = self._engine.poll()
         except TuneError as error:
             self._say_unreachable(str(error))
             return
-        self._unreachable = ""
+        self.unreachable = ""
+        self.polled_at, self.open_experiments = self._now(), len(found)
         told_here = [e for e in found if e.record.channel is not None]  # not by `tune`
         left = self._left_to_others(told_here)
         for experiment in sorted(told_here, key=lambda e: not e.status.condition.is_final):
@@ -172,9 +188,9 @@ class Poller:
         return messages.card(experiment, self._now(), self._engine.capabilities)
 
     def _say_unreachable(self, sentence: str) -> None:
-        if sentence != self._unreachable:
+        if sentence != self.unreachable:
             log.error("The engine cannot be read: %s", sentence)
-        self._unreachable = sentence
+        self.unreachable = sentence
 
 
 def _digest(card: Message) -> str:
