@@ -26,6 +26,8 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
         "bot.engines.local_outcome",
         "bot.engines.katib_template", "bot.engines.katib_command", "bot.engines.katib_objects",
         "bot.engines.katib_state", "bot.engines.katib_wire", "bot.engines.katib_permissions",
+        "bot.engines.katib_places", "bot.engines.katib_resume", "bot.engines.katib_status",
+        "bot.engines.katib_records",
     ),
     "effects": (
         "bot.engines.local_hardware", "bot.engines.local_wire", "bot.engines.local_process",
@@ -35,7 +37,8 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
         "bot.leader", "bot.outbox", "bot.poller", "bot.slack.conversation", "bot.slack.app",
     ),
     "root": (
-        "bot.embedded", "bot.compose", "bot.terminal", "bot.doctor", "bot.demo", "bot.__main__",
+        "bot.embedded", "bot.compose", "bot.terminal", "bot.doctor", "bot.demo",
+        "bot.__main__",
     ),
 }  # fmt: skip
 ORDER = [name for names in LAYERS.values() for name in names]
