@@ -34,10 +34,12 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
         "bot.engines.local_tail", "bot.engines.local_trials", "bot.engines.local_records",
         "bot.engines.local_search", "bot.engines.local_reader", "bot.engines.local_machine",
         "bot.engines.local_server", "bot.engines.local_launch", "bot.engines.local",
+        "bot.engines.katib_site", "bot.engines.katib_drive", "bot.engines.katib",
+        "bot.engines.katib_site", "bot.engines.katib_drive", "bot.engines.katib",
         "bot.leader", "bot.outbox", "bot.poller", "bot.slack.conversation", "bot.slack.app",
     ),
     "root": (
-        "bot.embedded", "bot.compose", "bot.terminal", "bot.doctor", "bot.demo",
+        "bot.choose", "bot.embedded", "bot.compose", "bot.terminal", "bot.doctor", "bot.demo",
         "bot.__main__",
     ),
 }  # fmt: skip
