@@ -91,11 +91,11 @@ def connected(settings: Settings, engine: LocalEngine, *, allow_code: bool) -> I
             f"Slack refuses the app-level token: `{error.response.get('error')}`.",
             hint="It begins with xapp- and needs the scope connections:write.",
         ) from error
-    scheduler = poller.start(settings.poll_interval_s)
+    poller.start(settings.poll_interval_s)
     try:
         yield
     finally:
-        scheduler.shutdown()
+        poller.close()
         handler.close()  # type: ignore[no-untyped-call]
         conversation.close()
 
