@@ -90,11 +90,11 @@ def connected(settings: Settings, engine: Engine, *, allow_code: bool) -> Iterat
             f"Slack refuses the app-level token: `{error.response.get('error')}`.",
             hint="It begins with xapp- and needs the scope connections:write.",
         ) from error
-    scheduler = poller.start(settings.poll_interval_s)
+    poller.start(settings.poll_interval_s)
     try:
         yield
     finally:
-        scheduler.shutdown()
+        poller.close()
         handler.close()  # type: ignore[no-untyped-call]
         conversation.close()
 

@@ -20,8 +20,8 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
     ),
     "pure edges": (
         "bot.slack.quotes", "bot.slack.values", "bot.slack.words", "bot.slack.line",
-        "bot.slack.reader", "bot.slack.command", "bot.slack.parts", "bot.slack.messages",
-        "bot.slack.fields", "bot.slack.modal",
+        "bot.slack.reader", "bot.slack.verbs", "bot.slack.command", "bot.slack.parts",
+        "bot.slack.messages", "bot.slack.answers", "bot.slack.fields", "bot.slack.modal",
         "bot.engines.local_check", "bot.engines.local_study", "bot.engines.local_status",
         "bot.engines.local_outcome",
         "bot.engines.katib_template", "bot.engines.katib_command", "bot.engines.katib_objects",
@@ -34,10 +34,8 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
         "bot.engines.local_tail", "bot.engines.local_trials", "bot.engines.local_records",
         "bot.engines.local_search", "bot.engines.local_reader", "bot.engines.local_machine",
         "bot.engines.local_server", "bot.engines.local_launch", "bot.engines.local",
-        "bot.engines.katib_site", "bot.engines.katib_drive", "bot.engines.katib",
-        "bot.engines.katib_site", "bot.engines.katib_drive", "bot.engines.katib",
-        "bot.leader", "bot.outbox", "bot.poller", "bot.slack.conversation", "bot.slack.app",
-        "bot.web", "bot.health",
+        "bot.leader", "bot.outbox", "bot.poller", "bot.slack.actions", "bot.slack.conversation",
+        "bot.slack.app", "bot.web", "bot.health",
     ),
     "root": (
         "bot.choose", "bot.embedded", "bot.compose", "bot.terminal", "bot.doctor", "bot.demo",
