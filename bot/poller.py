@@ -6,7 +6,8 @@ import hashlib
 import json
 import logging
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -27,6 +28,11 @@ class Poller:
 
     Level-triggered: after a crash anywhere the next look finds the same differences. Order: record,
     root message, Experiment; tell first, mark second.
+
+    Of several replicas only the one that `may_tell` does so. But whoever saved a record posts its
+    root message itself, leading or not, so that people need not wait; for `root_grace_s` after it
+    first saw such a record the leader leaves that to them. Whose root comes second after all (the
+    record keeps the first) deletes it again.
     """
 
     def __init__(
@@ -34,10 +40,18 @@ class Poller:
         engine: Engine,
         outbox: Outbox,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        *,
+        may_tell: Callable[[], bool] = lambda: True,
+        root_grace_s: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._engine = engine
         self._outbox = outbox
         self._now = now
+        self._may_tell = may_tell
+        self._root_grace_s = root_grace_s
+        self._clock = clock
+        self._without_thread: dict[str, float] = {}  # by uid: since when
         self._unreachable = ""
         self._lock = threading.Lock()
 
@@ -54,21 +68,34 @@ class Poller:
 
     def poll_once(self) -> None:
         """One look at all open Experiments, ends first; one failure never stops the rest."""
+        if not self._may_tell():
+            return
         try:
             found = self._engine.poll()
         except TuneError as error:
             self._say_unreachable(str(error))
             return
         self._unreachable = ""
-        for experiment in sorted(found, key=lambda e: not e.status.condition.is_final):
-            if experiment.record.channel is None:
-                continue  # started by `tune`, which tells in its terminal
+        told_here = [e for e in found if e.record.channel is not None]  # not by `tune`
+        left = self._left_to_others(told_here)
+        for experiment in sorted(told_here, key=lambda e: not e.status.condition.is_final):
+            if experiment.record.uid in left:
+                continue
             try:
                 self.tell(experiment)
             except TuneError as error:
                 log.warning("%s: %s", experiment.name, error)
             except Exception:
                 log.exception("%s could not be told", experiment.name)
+
+    def _left_to_others(self, found: Sequence[Experiment]) -> frozenset[str]:
+        """The uids of records whose root message whoever saved them is about to post."""
+        now = self._clock()
+        since = self._without_thread
+        waiting = [e.record.uid for e in found if e.record.thread is None]
+        self._without_thread = {uid: since.get(uid, now) for uid in waiting}
+        grace = self._root_grace_s
+        return frozenset(uid for uid, at in self._without_thread.items() if now - at < grace)
 
     def tell(self, experiment: Experiment) -> None:
         """Bring one thread up to date: a root, then its Experiment, then replies and the card.
@@ -86,7 +113,8 @@ class Poller:
                 return  # Slack takes nothing at the moment: the next look comes again
             if not experiment.record.submitted and not experiment.status.condition.is_final:
                 experiment = self._engine.submit(experiment.name)
-            self._tell_news(experiment, thread)
+            if self._may_tell():
+                self._tell_news(experiment, thread)
 
     def _with_thread(self, experiment: Experiment) -> Experiment:
         """The Experiment with its root message: found, or posted, and remembered."""
@@ -106,8 +134,12 @@ class Poller:
             raise
         if ts is None:
             return experiment
-        self._engine.attach(record.name, Thread(channel=record.channel, ts=ts))
-        return self._engine.get(record.name)
+        posted = Thread(channel=record.channel, ts=ts)
+        self._engine.attach(record.name, posted)
+        experiment = self._engine.get(record.name)
+        if experiment.record.thread not in (posted, None):
+            self._outbox.withdraw(posted)
+        return experiment
 
     def _tell_news(self, experiment: Experiment, thread: Thread) -> None:
         record = experiment.record
@@ -118,7 +150,8 @@ class Poller:
         try:
             for reply in news.replies:
                 message = messages.reply(reply, experiment)
-                if not self._outbox.post_reply(thread, message, key=f"{record.uid}:{reply.key}"):
+                key = f"{record.uid}:{reply.key}"
+                if not (self._may_tell() and self._outbox.post_reply(thread, message, key=key)):
                     return
             urgent = bool(news.replies)
             shown = card_is_due and self._outbox.update(thread, card, urgent=urgent)
