@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,9 @@ import pytest
 import yaml
 
 from bot import __version__
+from bot.engines.katib_permissions import PERMISSIONS, Permission
 from bot.engines.katib_template import from_file
+from tests.cluster.account import expanded
 from tests.cluster.katib_refusals import INJECTION_LABEL
 
 MANIFESTS = Path(__file__).parent.parent / "manifests"
@@ -125,6 +128,33 @@ def test_slack_tokens_come_from_a_secret_that_is_not_among_the_resources(
     }
     for path in KUSTOMIZATIONS:
         assert "secret" not in path.read_text(encoding="utf-8").lower(), path
+
+
+@pytest.mark.parametrize(
+    ("path", "role", "asked"),
+    [
+        (
+            "base/role.yaml",
+            "katib-tune-trials",
+            [each for each in PERMISSIONS if not each.own_namespace and not each.cluster],
+        ),
+        ("base/role.yaml", "katib-tune", [each for each in PERMISSIONS if each.own_namespace]),
+        (
+            "components/doctor/cluster-role.yaml",
+            "katib-tune-doctor",
+            [each for each in PERMISSIONS if each.cluster],
+        ),
+    ],
+    ids=["trials", "own", "doctor"],
+)
+def test_a_role_allows_what_the_bot_asks_for_and_nothing_else(
+    path: str, role: str, asked: Sequence[Permission]
+) -> None:
+    (found,) = (
+        each for each in documents(path) if each["metadata"]["name"] == role and "rules" in each
+    )
+    allowed = {each for rule in found["rules"] for each in expanded(rule)}
+    assert allowed == {(each.group, each.rule, verb) for each in asked for verb in each.verbs}
 
 
 def test_the_role_holds_no_wildcard_and_no_secrets() -> None:

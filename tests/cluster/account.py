@@ -9,7 +9,7 @@ import yaml
 from tests.cluster.api import Api
 from tests.cluster.resources import Resource
 
-Permission = tuple[str, str, str]  # API group, resource (with subresource), verb
+Single = tuple[str, str, str]  # API group, resource (with subresource), verb
 
 SERVICE_ACCOUNTS = Resource("v1", "ServiceAccount", "serviceaccounts")
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews"
@@ -29,7 +29,7 @@ def kubeconfig_of(kubeconfig: str, namespace: str, account: str, folder: Path) -
     return str(made)
 
 
-def permissions(api: Api, namespace: str) -> set[Permission]:
+def permissions(api: Api, namespace: str) -> set[Single]:
     """All that the user of `api` may do to the objects of a namespace, as the server says."""
     review = {"kind": "SelfSubjectRulesReview", "apiVersion": "authorization.k8s.io/v1"}
     answer = api.request("POST", REVIEWS, {**review, "spec": {"namespace": namespace}})
@@ -37,7 +37,7 @@ def permissions(api: Api, namespace: str) -> set[Permission]:
     return {each for rule in answer["status"]["resourceRules"] for each in expanded(rule)}
 
 
-def expanded(rule: dict[str, list[str]]) -> set[Permission]:
+def expanded(rule: dict[str, list[str]]) -> set[Single]:
     """A rule as single permissions."""
     return {
         (group, resource, verb)
