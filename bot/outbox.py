@@ -12,6 +12,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 from urllib.error import URLError
@@ -84,16 +85,19 @@ class Outbox:
 
     def post_reply(self, thread: Thread, message: Message, *, key: str) -> bool:
         """Post a reply unless the thread has it already; False if Slack takes nothing now."""
-        if thread not in self._keys:
-            self._keys[thread] = self._keys_in(thread)
-        if key in self._keys[thread]:
+        keys = self._keys.get(thread)
+        if keys is None:
+            keys = self._keys[thread] = self._keys_in(thread)
+        if key in keys:
             return True
         ts = self._post(thread.channel, message, key, thread.ts)
         if ts is None:
             if not self._is_limited("chat_postMessage"):
-                del self._keys[thread]  # the answer may be lost and the message there: look again
+                self._keys.pop(
+                    thread, None
+                )  # the answer may be lost and the message there: look again
             return False
-        self._keys[thread][key] = ts
+        keys[key] = ts
         return True
 
     def update(self, thread: Thread, message: Message, *, urgent: bool = False) -> bool:
@@ -120,6 +124,15 @@ class Outbox:
         """Let go of what is remembered of a thread whose end has been told."""
         self._keys.pop(thread, None)
         self._updated.pop(thread, None)
+
+    def forget_all(self) -> None:
+        """Trust nothing remembered: somebody else may have told meanwhile."""
+        self._keys.clear()
+
+    def withdraw(self, thread: Thread) -> None:
+        """Delete a root message that came second; if Slack does not take that now it stays."""
+        with suppress(Undeliverable):
+            self._call("chat_delete", channel=thread.channel, ts=thread.ts)
 
     def _post(self, channel: str, message: Message, key: str, thread_ts: str | None) -> str | None:
         answer = self._call(

@@ -8,7 +8,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -50,6 +50,11 @@ class Poller:
     Level-triggered: after a crash anywhere the next look finds the same differences. Order: record,
     root message, Experiment; tell first, mark second.
 
+    Of several replicas only the one that `may_tell` does so. But whoever saved a record posts its
+    root message itself, leading or not, so that people need not wait; for `root_grace_s` after it
+    first saw such a record the leader leaves that to them. Whose root comes second after all (the
+    record keeps the first) deletes it again.
+
     An Experiment that the engine hands out as the very same object is not told again, but for the
     time on its card. One thread at a time tells, and what it tells never gets older: `tell` reads
     the Experiment when its turn has come, and a poll leaves out what was told since it read.
@@ -63,12 +68,18 @@ class Poller:
         engine: Engine,
         outbox: Outbox,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        *,
+        may_tell: Callable[[], bool] = lambda: True,
+        root_grace_s: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._engine = engine
         self._outbox = outbox
         self._now = now
+        self._may_tell = may_tell
+        self._root_grace_s = root_grace_s
         self._clock = clock
+        self._without_thread: dict[str, float] = {}  # by uid: since when
         self._unreachable: tuple[float, str] | None = None
         self._seen: dict[str, _Seen] = {}
         self._stamps = itertools.count()
@@ -139,9 +150,12 @@ class Poller:
     def poll_once(self) -> None:
         """One look at all open Experiments: ends first, then what has changed, then the rest.
 
-        One failure never stops the rest. A second caller waits for the first.
+        One failure never stops the rest. A second caller waits for the first. A replica that may
+        not tell does not look.
         """
         with self._polling:
+            if not self._may_tell():
+                return
             stamp = next(self._stamps)
             try:
                 found = self._engine.poll()
@@ -150,7 +164,9 @@ class Poller:
                 return
             self._say_reachable()
             self._forget_others(found)
-            due = [e for e in found if e.record.channel is not None and self._is_due(e)]
+            told_here = [e for e in found if e.record.channel is not None]  # not by `tune`
+            left = self._left_to_others(told_here)
+            due = [e for e in told_here if e.record.uid not in left and self._is_due(e)]
             for experiment in sorted(due, key=self._turn):
                 try:
                     self._tell_polled(experiment, stamp)
@@ -158,6 +174,15 @@ class Poller:
                     log.warning("%s: %s", experiment.name, error)
                 except Exception:
                     log.exception("%s could not be told", experiment.name)
+
+    def _left_to_others(self, found: Sequence[Experiment]) -> frozenset[str]:
+        """The uids of records whose root message whoever saved them is about to post."""
+        now = self._clock()
+        since = self._without_thread
+        waiting = [e.record.uid for e in found if e.record.thread is None]
+        self._without_thread = {uid: since.get(uid, now) for uid in waiting}
+        grace = self._root_grace_s
+        return frozenset(uid for uid, at in self._without_thread.items() if now - at < grace)
 
     def _forget_others(self, found: Iterable[Experiment]) -> None:
         known = {experiment.name for experiment in found}
@@ -210,7 +235,7 @@ class Poller:
             return False  # Slack takes nothing at the moment
         if not experiment.record.submitted and not experiment.status.condition.is_final:
             experiment = self._engine.submit(experiment.name)
-        return self._tell_news(experiment, thread)
+        return self._may_tell() and self._tell_news(experiment, thread)
 
     def _with_thread(self, experiment: Experiment) -> Experiment:
         """The Experiment with its root message: found, or posted, and remembered."""
@@ -233,8 +258,12 @@ class Poller:
             raise
         if ts is None:
             return experiment
-        self._engine.attach(record.name, Thread(channel=record.channel, ts=ts))
-        return self._engine.get(record.name)
+        posted = Thread(channel=record.channel, ts=ts)
+        self._engine.attach(record.name, posted)
+        experiment = self._engine.get(record.name)
+        if experiment.record.thread not in (posted, None):
+            self._outbox.withdraw(posted)
+        return experiment
 
     def _tell_news(self, experiment: Experiment, thread: Thread) -> bool:
         record = experiment.record
@@ -245,7 +274,8 @@ class Poller:
         try:
             for reply in news.replies:
                 message = messages.reply(reply, experiment)
-                if not self._outbox.post_reply(thread, message, key=f"{record.uid}:{reply.key}"):
+                key = f"{record.uid}:{reply.key}"
+                if not (self._may_tell() and self._outbox.post_reply(thread, message, key=key)):
                     return False
             urgent = bool(news.replies)
             shown = card_is_due and self._outbox.update(thread, card, urgent=urgent)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -62,6 +62,21 @@ class Settings(BaseSettings):
         False,
         description="Let people in Slack run Python objectives of their own on this machine. "
         "`run` and `tune` allow it: there it is your own machine.",
+    )
+    engine: Literal["local", "katib"] = Field(
+        "local",
+        description="Where trials run: `local`, processes of this machine, or `katib`, a cluster.",
+    )
+    kube_context: str | None = Field(
+        None, description="Context of the kubeconfig; else the current one, or the pod's own."
+    )
+    namespace: str | None = Field(
+        None, description="Namespace of the Experiments; else the context's, or the pod's own."
+    )
+    channels: str = Field(
+        "",
+        description="Channels whose Experiments run elsewhere: "
+        "`C0123=team-a,C0456=team-b@other-context`.",
     )
     trainer_image: str = Field(
         f"katib-tune-trainer:{__version__}",

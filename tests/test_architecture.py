@@ -25,17 +25,21 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
         "bot.engines.local_check", "bot.engines.local_study", "bot.engines.local_status",
         "bot.engines.local_outcome",
         "bot.engines.katib_template", "bot.engines.katib_command", "bot.engines.katib_objects",
-        "bot.engines.katib_state", "bot.engines.katib_wire",
+        "bot.engines.katib_state", "bot.engines.katib_wire", "bot.engines.katib_permissions",
+        "bot.engines.katib_places", "bot.engines.katib_resume", "bot.engines.katib_status",
+        "bot.engines.katib_records",
     ),
     "effects": (
         "bot.engines.local_hardware", "bot.engines.local_wire", "bot.engines.local_process",
         "bot.engines.local_tail", "bot.engines.local_trials", "bot.engines.local_records",
         "bot.engines.local_search", "bot.engines.local_reader", "bot.engines.local_machine",
         "bot.engines.local_server", "bot.engines.local_launch", "bot.engines.local",
-        "bot.outbox", "bot.poller", "bot.slack.actions", "bot.slack.conversation", "bot.slack.app",
+        "bot.leader", "bot.outbox", "bot.poller", "bot.slack.actions", "bot.slack.conversation",
+        "bot.slack.app",
     ),
     "root": (
-        "bot.embedded", "bot.compose", "bot.terminal", "bot.doctor", "bot.demo", "bot.__main__",
+        "bot.choose", "bot.embedded", "bot.compose", "bot.terminal", "bot.doctor", "bot.demo",
+        "bot.__main__",
     ),
 }  # fmt: skip
 ORDER = [name for names in LAYERS.values() for name in names]

@@ -121,7 +121,7 @@ class Engine(Protocol):
         """
 
     def set_parallel(self, name: str, parallel_trial_count: int, by: str) -> Experiment:
-        """Let so many trials run at a time; those that run are not killed when it is lowered.
+        """Let so many trials run at a time; lowering it may end the newest trials that run.
 
         The record's spec has the new count; the same count again changes nothing.
 
