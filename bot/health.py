@@ -60,11 +60,9 @@ class Health:
             return "Slack is not connected."
         if self.leader is not None and self.leader.error:
             return f"The Lease cannot be read: {self.leader.error}"
-        if not self._leads():
-            return ""
-        if self.poller.polled_at is None:
-            return self.poller.trouble or "The engine has not been read yet."
-        return self.poller.trouble
+        if self._leads() and self.poller.polled_at is None:
+            return self.poller.unreachable or "The engine has not been read yet."
+        return self.poller.unreachable if self._leads() else ""
 
     def metrics(self) -> Iterator[Metric]:
         """Everything that /metrics shows."""

@@ -89,12 +89,12 @@ class Poller:
         self._woken = threading.Event()
         self._closing = threading.Event()
         self._running: tuple[BackgroundScheduler, threading.Thread] | None = None
-        engine.on_change(self.wake)
         self.beat_at: float | None = None  # of `clock`, when a look last began or ended
         self.polled_at: datetime | None = None  # when the engine was last read
         self.open_experiments = 0
         self.polls = Tally("katib_tune_polls_total", "Looks at the open Experiments.", "outcome")
         self.poll_seconds = Tally("katib_tune_poll_seconds_total", "Time that the looks took.")
+        engine.on_change(self.wake)
 
     def start(self, interval_s: float) -> None:
         """Poll at every change of which the engine tells, and every `interval_s` seconds."""
@@ -124,6 +124,11 @@ class Poller:
     def wake(self) -> None:
         """Poll soon; returns at once. Many calls within a moment are one poll."""
         self._woken.set()
+
+    @property
+    def unreachable(self) -> str:
+        """Why the engine could not be read at the last look; "" if it could."""
+        return self._unreachable[1] if self._unreachable else ""
 
     @property
     def trouble(self) -> str:
@@ -162,19 +167,18 @@ class Poller:
         with self._polling:
             began = self.beat_at = self._clock()
             if self._may_tell():
-                is_read = self._poll()
-                self.polls.add("read" if is_read else "failed")
+                self._poll()
+                self.polls.add("failed" if self.unreachable else "read")
                 self.poll_seconds.add(by=self._clock() - began)
             self.beat_at = self._clock()
 
-    def _poll(self) -> bool:
-        """Whether the engine could be read."""
+    def _poll(self) -> None:
         stamp = next(self._stamps)
         try:
             found = self._engine.poll()
         except TuneError as error:
             self._say_unreachable(str(error))
-            return False
+            return
         self._say_reachable()
         self.polled_at, self.open_experiments = self._now(), len(found)
         self._forget_others(found)
@@ -188,7 +192,6 @@ class Poller:
                 log.warning("%s: %s", experiment.name, error)
             except Exception:
                 log.exception("%s could not be told", experiment.name)
-        return True
 
     def _left_to_others(self, found: Sequence[Experiment]) -> frozenset[str]:
         """The uids of records whose root message whoever saved them is about to post."""

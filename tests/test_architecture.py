@@ -35,7 +35,8 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
         "bot.engines.local_search", "bot.engines.local_reader", "bot.engines.local_machine",
         "bot.engines.local_server", "bot.engines.local_launch", "bot.engines.local",
         "bot.leader", "bot.outbox", "bot.poller", "bot.slack.actions", "bot.slack.conversation",
-        "bot.slack.app", "bot.web", "bot.health",
+        "bot.slack.app",
+        "bot.web", "bot.health",
     ),
     "root": (
         "bot.choose", "bot.embedded", "bot.compose", "bot.terminal", "bot.doctor", "bot.demo",
