@@ -26,12 +26,14 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
         "bot.engines.local_outcome",
         "bot.engines.katib_template", "bot.engines.katib_command", "bot.engines.katib_objects",
         "bot.engines.katib_state", "bot.engines.katib_wire",
+        "bot.engines.kube_errors", "bot.engines.kube_refusals",
     ),
     "effects": (
         "bot.engines.local_hardware", "bot.engines.local_wire", "bot.engines.local_process",
         "bot.engines.local_tail", "bot.engines.local_trials", "bot.engines.local_records",
         "bot.engines.local_search", "bot.engines.local_reader", "bot.engines.local_machine",
         "bot.engines.local_server", "bot.engines.local_launch", "bot.engines.local",
+        "bot.engines.kube_config", "bot.engines.kube_session", "bot.engines.kube",
         "bot.outbox", "bot.poller", "bot.slack.conversation", "bot.slack.app",
     ),
     "root": (
