@@ -134,9 +134,8 @@ def test_queries_are_sent_as_the_api_server_reads_them(kube: Kube, namespace: st
     for name in ("a", "b", "c"):
         labels = {"metadata": {"name": name, "labels": {"which": name}}}
         kube.post(CONFIG_MAPS.path(namespace), labels)
-    page = json.loads(
-        kube.get(CONFIG_MAPS.path(namespace), limit=1, labelSelector="which in (b,c)")
-    )
+    wanted = "which in (b,c)"
+    page = json.loads(kube.get(CONFIG_MAPS.path(namespace), limit=1, labelSelector=wanted))
     assert [item["metadata"]["name"] for item in page["items"]] == ["b"]
     rest = kube.get(
         CONFIG_MAPS.path(namespace),
