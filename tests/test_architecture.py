@@ -12,7 +12,10 @@ ROOT = Path(__file__).parent.parent
 
 # Layer by layer, top first; inside a layer, too, a file imports only what stands before it.
 LAYERS: Mapping[str, tuple[str, ...]] = {
-    "words": ("bot", "bot.errors", "bot.metrics", "bot.algorithms", "bot.spec", "bot.settings"),
+    "words": (
+        "bot", "bot.errors", "bot.metrics", "bot.findings", "bot.algorithms", "bot.spec",
+        "bot.settings",
+    ),
     "facts": ("bot.hyperparameters", "bot.status", "bot.prior"),
     "decisions": (
         "bot.insight", "bot.wording", "bot.notifications", "bot.engines.base",
@@ -37,6 +40,8 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
         "bot.engines.local_server", "bot.engines.local_launch", "bot.engines.local",
         "bot.engines.kube_config", "bot.engines.kube_session", "bot.engines.kube",
         "bot.leader", "bot.engines.katib_lease",
+        "bot.engines.katib_access", "bot.engines.katib_installed", "bot.engines.katib_offers",
+        "bot.engines.katib_doctor",
         "bot.outbox", "bot.poller", "bot.slack.actions", "bot.slack.conversation",
         "bot.slack.app",
         "bot.web", "bot.health",
