@@ -17,6 +17,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from bot import notifications, wording
 from bot.engines.base import Engine
 from bot.errors import EngineError, TuneError
+from bot.metrics import Tally
 from bot.outbox import Outbox, Undeliverable
 from bot.slack import messages
 from bot.slack.messages import Message
@@ -88,6 +89,11 @@ class Poller:
         self._woken = threading.Event()
         self._closing = threading.Event()
         self._running: tuple[BackgroundScheduler, threading.Thread] | None = None
+        self.beat_at: float | None = None  # of `clock`, when a look last began or ended
+        self.polled_at: datetime | None = None  # when the engine was last read
+        self.open_experiments = 0
+        self.polls = Tally("katib_tune_polls_total", "Looks at the open Experiments.", "outcome")
+        self.poll_seconds = Tally("katib_tune_poll_seconds_total", "Time that the looks took.")
         engine.on_change(self.wake)
 
     def start(self, interval_s: float) -> None:
@@ -118,6 +124,11 @@ class Poller:
     def wake(self) -> None:
         """Poll soon; returns at once. Many calls within a moment are one poll."""
         self._woken.set()
+
+    @property
+    def unreachable(self) -> str:
+        """Why the engine could not be read at the last look; "" if it could."""
+        return self._unreachable[1] if self._unreachable else ""
 
     @property
     def trouble(self) -> str:
@@ -154,26 +165,33 @@ class Poller:
         not tell does not look.
         """
         with self._polling:
-            if not self._may_tell():
-                return
-            stamp = next(self._stamps)
+            began = self.beat_at = self._clock()
+            if self._may_tell():
+                self._poll()
+                self.polls.add("failed" if self.unreachable else "read")
+                self.poll_seconds.add(by=self._clock() - began)
+            self.beat_at = self._clock()
+
+    def _poll(self) -> None:
+        stamp = next(self._stamps)
+        try:
+            found = self._engine.poll()
+        except TuneError as error:
+            self._say_unreachable(str(error))
+            return
+        self._say_reachable()
+        self.polled_at, self.open_experiments = self._now(), len(found)
+        self._forget_others(found)
+        told_here = [e for e in found if e.record.channel is not None]  # not by `tune`
+        left = self._left_to_others(told_here)
+        due = [e for e in told_here if e.record.uid not in left and self._is_due(e)]
+        for experiment in sorted(due, key=self._turn):
             try:
-                found = self._engine.poll()
+                self._tell_polled(experiment, stamp)
             except TuneError as error:
-                self._say_unreachable(str(error))
-                return
-            self._say_reachable()
-            self._forget_others(found)
-            told_here = [e for e in found if e.record.channel is not None]  # not by `tune`
-            left = self._left_to_others(told_here)
-            due = [e for e in told_here if e.record.uid not in left and self._is_due(e)]
-            for experiment in sorted(due, key=self._turn):
-                try:
-                    self._tell_polled(experiment, stamp)
-                except TuneError as error:
-                    log.warning("%s: %s", experiment.name, error)
-                except Exception:
-                    log.exception("%s could not be told", experiment.name)
+                log.warning("%s: %s", experiment.name, error)
+            except Exception:
+                log.exception("%s could not be told", experiment.name)
 
     def _left_to_others(self, found: Sequence[Experiment]) -> frozenset[str]:
         """The uids of records whose root message whoever saved them is about to post."""

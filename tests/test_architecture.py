@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 
 # Layer by layer, top first; inside a layer, too, a file imports only what stands before it.
 LAYERS: Mapping[str, tuple[str, ...]] = {
-    "words": ("bot", "bot.errors", "bot.algorithms", "bot.spec", "bot.settings"),
+    "words": ("bot", "bot.errors", "bot.metrics", "bot.algorithms", "bot.spec", "bot.settings"),
     "facts": ("bot.hyperparameters", "bot.status", "bot.prior"),
     "decisions": (
         "bot.insight", "bot.wording", "bot.notifications", "bot.engines.base",
@@ -36,6 +36,7 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
         "bot.engines.local_server", "bot.engines.local_launch", "bot.engines.local",
         "bot.leader", "bot.outbox", "bot.poller", "bot.slack.actions", "bot.slack.conversation",
         "bot.slack.app",
+        "bot.web", "bot.health",
     ),
     "root": (
         "bot.choose", "bot.embedded", "bot.compose", "bot.terminal", "bot.doctor", "bot.demo",

@@ -16,6 +16,7 @@ from slack_sdk.errors import SlackApiError
 from bot import prior
 from bot.engines.base import Engine, Query, lacking
 from bot.errors import NotFoundError, SpecError, TuneError
+from bot.metrics import Tally
 from bot.poller import Poller
 from bot.slack import command, messages, modal, verbs
 from bot.slack.actions import Actions
@@ -51,6 +52,9 @@ class Conversation:
         self._read_file = _read_file if allow_code else None
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="worker")
         self._opener = ThreadPoolExecutor(1, thread_name_prefix="views-open")
+        self.commands = Tally("katib_tune_commands_total", "What people asked for.", "verb")
+        self.refusals = Tally("katib_tune_refusals_total", "Commands answered by a refusal.")
+        self.errors = Tally("katib_tune_errors_total", "Commands that broke on the bot's side.")
 
     def close(self) -> None:
         """Let the work under way end; take no more."""
@@ -78,6 +82,7 @@ class Conversation:
         if needs and needs not in self._engine.capabilities:
             raise lacking(self._engine.name, needs)
         asked = command.parse_tune(text, read_file=self._read_file)
+        self.commands.add(asked.verb)
         if asked.verb == "tune":
             answer = self._start_typed(asked, body)
         else:
@@ -112,6 +117,7 @@ class Conversation:
         }
 
     def _best(self, text: str, respond: Respond) -> None:
+        self.commands.add("best")
         query = command.parse_best(text)
         found = self._engine.find(Query(text=query, limit=20))
         known = found or self._engine.find(Query(limit=20))
@@ -139,6 +145,7 @@ class Conversation:
     # The form
 
     def _open_form(self, body: Mapping[str, Any]) -> None:
+        self.commands.add("form")
         answer = self._client.views_open(
             trigger_id=body["trigger_id"], view=modal.loading()
         )  # at once: the trigger is dying
@@ -175,12 +182,14 @@ class Conversation:
         self._pool.submit(self._guarded, None, "", self._submitted, wanted, body)
 
     def _submitted(self, wanted: TuneSpec, body: Mapping[str, Any]) -> None:
+        self.commands.add("submit")
         view = body["view"]
         try:
             # The view's id is the record's: pressing twice starts once.
             started = self.start(wanted, body, uid=view["id"])
             after = modal.started(started.name, self._permalink(started))
         except TuneError as error:
+            self.refusals.add()
             after = modal.again(view, error)
         self._show(view["id"], after, body)
 
@@ -204,6 +213,7 @@ class Conversation:
 
     def _act(self, body: Mapping[str, Any], respond: Respond) -> None:
         action = body["actions"][0]
+        self.commands.add(action["action_id"])
         name = action["value"]
         if action["action_id"] == STOP:
             self._actions.stop(name, _user(body)[1])  # the card and the thread say it
@@ -236,10 +246,12 @@ class Conversation:
         try:
             work(*arguments)
         except TuneError as error:
+            self.refusals.add()
             log.info("refused: %s", error)
             if respond is not None:
                 _answer(respond, messages.refusal(error, typed))
         except Exception:
+            self.errors.add()
             reference = secrets.token_hex(3)
             log.exception("reference %s", reference)
             if respond is not None:
