@@ -26,7 +26,7 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
         "bot.engines.local_outcome",
         "bot.engines.katib_template", "bot.engines.katib_command", "bot.engines.katib_objects",
         "bot.engines.katib_state", "bot.engines.katib_wire",
-        "bot.engines.kube_errors", "bot.engines.kube_refusals",
+        "bot.engines.katib_store", "bot.engines.kube_errors", "bot.engines.kube_refusals",
     ),
     "effects": (
         "bot.engines.local_hardware", "bot.engines.local_wire", "bot.engines.local_process",
@@ -34,6 +34,7 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
         "bot.engines.local_search", "bot.engines.local_reader", "bot.engines.local_machine",
         "bot.engines.local_server", "bot.engines.local_launch", "bot.engines.local",
         "bot.engines.kube_config", "bot.engines.kube_session", "bot.engines.kube",
+        "bot.engines.katib_watch",
         "bot.outbox", "bot.poller", "bot.slack.conversation", "bot.slack.app",
     ),
     "root": (
