@@ -137,6 +137,7 @@ class Leader:
         self._seen_at = 0.0
         self._renewed_at: float | None = None  # when the write was sent that holds the Lease
         self._said = ""
+        self.error = ""  # why the last look failed
         self._one_step = threading.Lock()
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
@@ -173,9 +174,11 @@ class Leader:
                 return 0.0
             try:
                 holds = self._try()
+                self.error = ""
                 self._say("leads" if holds else f"waits, {self._holder()} leads")
             except EngineError as error:
                 holds = False
+                self.error = str(error)
                 self._say(f"could not renew or read the Lease: {error}")
         wait = self._term.renew_s if holds else self._term.retry_s
         return wait * (1 - JITTER * self._jitter())

@@ -21,6 +21,7 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
 from bot.errors import EngineError
+from bot.metrics import Tally
 from bot.slack.messages import Message
 from bot.status import Thread
 
@@ -65,6 +66,10 @@ class Outbox:
         self._limited: dict[str, float] = {}
         self._updates: deque[float] = deque()
         self._updated: dict[Thread, float] = {}
+        self.sent = Tally("katib_tune_messages_sent_total", "Calls that Slack took.", "method")
+        self.failed = Tally(
+            "katib_tune_messages_failed_total", "Calls that Slack did not take.", "method", "reason"
+        )
 
     def post_root(
         self, channel: str, message: Message, *, key: str, since: datetime | None = None
@@ -93,9 +98,8 @@ class Outbox:
         ts = self._post(thread.channel, message, key, thread.ts)
         if ts is None:
             if not self._is_limited("chat_postMessage"):
-                self._keys.pop(
-                    thread, None
-                )  # the answer may be lost and the message there: look again
+                # The answer may be lost and the message there: look again.
+                self._keys.pop(thread, None)
             return False
         keys[key] = ts
         return True
@@ -176,9 +180,10 @@ class Outbox:
         if self._is_limited(method):
             return None
         try:
-            return getattr(self._client, method)(channel=channel, **arguments)
+            answer = getattr(self._client, method)(channel=channel, **arguments)
         except SlackApiError as error:
             reason = str(error.response.get("error"))
+            self.failed.add(method, reason)
             if error.response.status_code == 429:
                 wait = float(error.response.headers.get("Retry-After", 1))
                 self._limited[method] = self._clock() + wait
@@ -189,7 +194,11 @@ class Outbox:
                 raise Undeliverable(reason, channel) from error
             log.warning("Slack has trouble with %s: %s", method, reason)
         except (URLError, OSError) as error:
+            self.failed.add(method, "unreachable")
             log.warning("Slack cannot be reached (%s): %s", method, error)
+        else:
+            self.sent.add(method)
+            return answer
         return None
 
 

@@ -87,6 +87,12 @@ class Settings(BaseSettings):
         description="YAML of what every trial's pods have on a cluster: node selector, "
         "tolerations, queue … (manifests/trial-template.yaml is the example).",
     )
+    health_port: int = Field(
+        0,
+        ge=0,
+        le=65535,
+        description="Port of `/healthz`, `/readyz` and `/metrics` (Prometheus); 0 is none.",
+    )
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
 
 

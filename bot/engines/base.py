@@ -83,7 +83,7 @@ class Engine(Protocol):
         """Call `callback` whenever `poll` may have something new, from any thread, often or never.
 
         A hint that spares waiting: polling is the safety net. The callback returns at once and
-        never raises. An engine keeps one callback; the last one counts.
+        never raises.
         """
 
     def poll(self) -> list[Experiment]:
@@ -148,7 +148,8 @@ class Engine(Protocol):
 
         The record says who asked for it and where, counts as submitted, and is open: the next poll
         finds it, ended or not. An Experiment that has a record already is returned as it is; its
-        first channel stays. What others created is never deleted by this verb.
+        first channel stays, unless nobody could be told there (it is closed and has no thread):
+        then it is open again, for this channel. `stop` never deletes what others created.
 
         Raises:
             NotFoundError: there is no such Experiment where this channel's run.
