@@ -19,7 +19,7 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
     "facts": ("bot.hyperparameters", "bot.status", "bot.prior"),
     "decisions": (
         "bot.insight", "bot.wording", "bot.notifications", "bot.engines.base",
-        "bot.engines.trainer_command", "bot.slack.blocks",
+        "bot.engines.endings", "bot.engines.trainer_command", "bot.slack.blocks",
     ),
     "pure edges": (
         "bot.slack.quotes", "bot.slack.values", "bot.slack.words", "bot.slack.line",
