@@ -198,13 +198,8 @@ def test_a_kind_of_trial_that_the_cluster_does_not_serve_is_found(
     found = list(examine(kube, replace(served, template=template)))
     wrong = the_one(found, "wrong", "Trainer")
     assert "does not serve trainjobs of trainer.kubeflow.org/v1alpha1" in wrong
+    assert "Custom objectives run as Jobs and need none" in wrong
     assert "restart Katib's controller afterwards" in wrong
-
-
-def test_jobs_need_no_training_operator(kube: Kube, served: Served) -> None:
-    found = list(examine(kube, replace(served, trial_kind=None)))
-    assert sentences(found, "wrong") == []
-    assert the_one(found, "note", "operator").startswith("All trials are Jobs")
 
 
 @pytest.fixture
