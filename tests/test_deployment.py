@@ -12,11 +12,13 @@ import yaml
 from bot import __version__
 from bot.engines.katib_permissions import PERMISSIONS, Permission
 from bot.engines.katib_template import from_file
+from bot.settings import Settings, load, variable
 from tests.cluster.account import expanded
 from tests.cluster.katib_refusals import INJECTION_LABEL
 
 MANIFESTS = Path(__file__).parent.parent / "manifests"
 KUSTOMIZATIONS = sorted(MANIFESTS.rglob("kustomization.yaml"))
+OVERLAYS = ("overlays/one-namespace", "overlays/many-namespaces/bot")
 NAME = {"app.kubernetes.io/name": "katib-tune"}
 
 
@@ -184,9 +186,7 @@ def test_a_namespace_of_trials_lets_katib_collect_metrics() -> None:
     assert f"kubectl label namespace team-b {INJECTION_LABEL}=enabled" in said
 
 
-@pytest.mark.parametrize(
-    "path", ["overlays/one-namespace", "overlays/many-namespaces/bot"], ids=["one", "many"]
-)
+@pytest.mark.parametrize("path", OVERLAYS)
 def test_images_are_of_this_version(path: str) -> None:
     text = (MANIFESTS / path / "kustomization.yaml").read_text(encoding="utf-8")
     overlay = yaml.safe_load(text)
@@ -206,3 +206,22 @@ def test_every_file_has_a_place_in_a_kustomization() -> None:
         for key in ("resources", "components", "files"):
             named |= {(path.parent / each).resolve() for each in stated.get(key, ())}
     assert {path for path in MANIFESTS.rglob("*") if path.is_file()} <= named
+
+
+def test_every_setting_that_is_deployed_exists_and_is_taken(
+    monkeypatch: pytest.MonkeyPatch, settings: dict[str, str]
+) -> None:
+    overlays = [MANIFESTS / path / "kustomization.yaml" for path in OVERLAYS]
+    stated = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in overlays]
+    merged = [
+        literal.split("=", 1)
+        for overlay in stated
+        for generated in overlay["configMapGenerator"]
+        for literal in generated["literals"]
+    ]
+    deployed = {**settings, **dict(merged)}
+    assert set(deployed) <= {variable(name) for name in Settings.model_fields}
+    for name, value in deployed.items():
+        monkeypatch.setenv(name, value)
+    assert load().engine == "katib"
+    assert load().health_port == 8080
