@@ -11,6 +11,7 @@ import yaml
 
 from bot import __version__
 from bot.engines.katib_permissions import PERMISSIONS, Permission
+from bot.engines.katib_places import read_channels
 from bot.engines.katib_template import from_file
 from bot.settings import Settings, load, variable
 from tests.cluster.account import expanded
@@ -192,6 +193,25 @@ def test_images_are_of_this_version(path: str) -> None:
     overlay = yaml.safe_load(text)
     assert [image["newTag"] for image in overlay["images"]] == [__version__]
     assert f"KATIB_TUNE_TRAINER_IMAGE=katib-tune-trainer:{__version__}" in text
+
+
+def test_each_namespace_that_channels_run_in_is_a_teams_whose_role_is_bound() -> None:
+    many = MANIFESTS / "overlays/many-namespaces"
+    bot = yaml.safe_load((many / "bot/kustomization.yaml").read_text(encoding="utf-8"))
+    (generated,) = bot["configMapGenerator"]
+    literals = dict(literal.split("=", 1) for literal in generated["literals"])
+    named = {place.namespace for place in read_channels(literals["KATIB_TUNE_CHANNELS"]).values()}
+    # NB: without KATIB_TUNE_NAMESPACE the bot would look in its own, where it may do nothing.
+    named.add(literals["KATIB_TUNE_NAMESPACE"])
+    resources = yaml.safe_load((many / "kustomization.yaml").read_text(encoding="utf-8"))
+    teams = set(resources["resources"]) - {"bot"}
+    bound = {
+        yaml.safe_load((many / team / "kustomization.yaml").read_text(encoding="utf-8"))[
+            "namespace"
+        ]
+        for team in teams
+    }
+    assert named == bound
 
 
 def test_every_file_has_a_place_in_a_kustomization() -> None:
