@@ -12,7 +12,10 @@ ROOT = Path(__file__).parent.parent
 
 # Layer by layer, top first; inside a layer, too, a file imports only what stands before it.
 LAYERS: Mapping[str, tuple[str, ...]] = {
-    "words": ("bot", "bot.errors", "bot.metrics", "bot.algorithms", "bot.spec", "bot.settings"),
+    "words": (
+        "bot", "bot.errors", "bot.metrics", "bot.findings", "bot.algorithms", "bot.spec",
+        "bot.settings",
+    ),
     "facts": ("bot.hyperparameters", "bot.status", "bot.prior"),
     "decisions": (
         "bot.insight", "bot.wording", "bot.notifications", "bot.engines.base",
@@ -28,13 +31,18 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
         "bot.engines.katib_state", "bot.engines.katib_wire", "bot.engines.katib_permissions",
         "bot.engines.katib_places", "bot.engines.katib_resume", "bot.engines.katib_status",
         "bot.engines.katib_records",
+        "bot.engines.kube_errors", "bot.engines.kube_refusals",
     ),
     "effects": (
         "bot.engines.local_hardware", "bot.engines.local_wire", "bot.engines.local_process",
         "bot.engines.local_tail", "bot.engines.local_trials", "bot.engines.local_records",
         "bot.engines.local_search", "bot.engines.local_reader", "bot.engines.local_machine",
         "bot.engines.local_server", "bot.engines.local_launch", "bot.engines.local",
-        "bot.leader", "bot.outbox", "bot.poller", "bot.slack.actions", "bot.slack.conversation",
+        "bot.engines.kube_config", "bot.engines.kube_session", "bot.engines.kube",
+        "bot.leader", "bot.engines.katib_lease",
+        "bot.engines.katib_access", "bot.engines.katib_installed", "bot.engines.katib_offers",
+        "bot.engines.katib_doctor",
+        "bot.outbox", "bot.poller", "bot.slack.actions", "bot.slack.conversation",
         "bot.slack.app",
         "bot.web", "bot.health",
     ),

@@ -40,12 +40,12 @@ def extended(before: Experiment, after: Experiment) -> Message:
 
 
 def parallel(experiment: Experiment) -> Message:
-    """How many trials run at a time now; those beyond that number end first."""
+    """How many trials run at a time now; a lower number ends the newest of those that run."""
     allowed = experiment.spec.parallel_trial_count
-    running = experiment.status.count(TrialCondition.RUNNING)
+    surplus = experiment.status.count(TrialCondition.RUNNING) - allowed
     count = wording.count(allowed, "trial")
-    more = f" {running} run at the moment, and they may end." if running > allowed else ""
-    return _one(f"*{b.escape(experiment.name)}* runs up to {count} at a time now.{more}")
+    ended = f" More are running: the newest {surplus} end now, unfinished." if surplus > 0 else ""
+    return _one(f"*{b.escape(experiment.name)}* runs up to {count} at a time now.{ended}")
 
 
 def retried(experiment: Experiment, trial: TrialStatus) -> Message:

@@ -41,6 +41,7 @@ from tests.engines.contract import (
     start,
     until,
 )
+from tests.engines.contract_actions import ActionsContract
 
 SOURCES: dict[Kind, str] = {
     "quick": """
@@ -99,7 +100,7 @@ def objective() -> Objective:
     return lambda kind: python(SOURCES[kind])
 
 
-class TestTheContract(EngineContract):
+class TestTheContract(EngineContract, ActionsContract):
     """The local engine keeps every promise of an engine."""
 
 

@@ -118,10 +118,10 @@ def test_who_saved_a_record_posts_its_root_and_the_leader_tells_the_news(
 ) -> None:  # fmt: skip
     leader.poller.poll_once()
     assert roots(workspace) == []
-    here.poller.tell(saved)
+    here.poller.tell(saved.name)
     until(engine, saved.name, has_running)
     here.poller.poll_once()
-    here.poller.tell(engine.get(saved.name))
+    here.poller.tell(saved.name)
     assert len(roots(workspace)) == 1
     assert told(workspace) == []
     leader.poller.poll_once()
@@ -149,7 +149,7 @@ def test_of_two_roots_posted_at_one_moment_only_the_record_s_stays(
     ready = threading.Barrier(2)
     both = [Replica(engine, Posting(ready, **access(workspace))) for _ in range(2)]
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda replica: replica.poller.tell(saved), both))
+        list(pool.map(lambda replica: replica.poller.tell(saved.name), both))
     assert len(workspace.recorded(name="chat.postMessage")) == 2
     thread = engine.get(saved.name).record.thread
     assert [thread.ts if thread else ""] == roots(workspace)
@@ -159,7 +159,7 @@ def test_a_new_leader_tells_again_nothing_that_the_old_one_told_without_marking_
     workspace: RunningWorkspace, engine: LocalEngine, here: Replica, leader: Replica,
     saved: Experiment,
 ) -> None:  # fmt: skip
-    here.poller.tell(saved)
+    here.poller.tell(saved.name)
     running = until(engine, saved.name, has_running)
     thread = running.record.thread
     assert thread is not None

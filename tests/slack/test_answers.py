@@ -25,10 +25,12 @@ def test_an_extension_says_how_far_it_goes_now_and_that_it_goes_on() -> None:
     assert "had ended; it goes on with up to 20" in read(answers.extended(ended([]), after))
 
 
-def test_a_lower_number_of_trials_at_a_time_says_that_the_others_may_end() -> None:
+def test_a_lower_number_of_trials_at_a_time_says_that_the_newest_end() -> None:
     asked = wanted(parallel_trial_count=1)
     two = experiment([trial(0), trial(1)], asked=asked)
-    assert "up to 1 trial at a time now. 2 run at the moment" in read(answers.parallel(two))
+    assert "up to 1 trial at a time now. More are running: the newest 1 end" in read(
+        answers.parallel(two)
+    )
     assert read(answers.parallel(experiment(asked=asked))).endswith("at a time now.")
 
 
