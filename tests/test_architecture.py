@@ -19,7 +19,7 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
     "facts": ("bot.hyperparameters", "bot.status", "bot.prior"),
     "decisions": (
         "bot.insight", "bot.wording", "bot.notifications", "bot.engines.base",
-        "bot.engines.trainer_command", "bot.slack.blocks",
+        "bot.engines.endings", "bot.engines.trainer_command", "bot.slack.blocks",
     ),
     "pure edges": (
         "bot.slack.quotes", "bot.slack.values", "bot.slack.words", "bot.slack.line",
@@ -30,8 +30,8 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
         "bot.engines.katib_template", "bot.engines.katib_command", "bot.engines.katib_objects",
         "bot.engines.katib_state", "bot.engines.katib_wire", "bot.engines.katib_permissions",
         "bot.engines.katib_places", "bot.engines.katib_resume", "bot.engines.katib_status",
-        "bot.engines.katib_records",
-        "bot.engines.kube_errors", "bot.engines.kube_refusals",
+        "bot.engines.katib_records", "bot.engines.katib_store", "bot.engines.kube_errors",
+        "bot.engines.kube_refusals",
     ),
     "effects": (
         "bot.engines.local_hardware", "bot.engines.local_wire", "bot.engines.local_process",
@@ -39,12 +39,10 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
         "bot.engines.local_search", "bot.engines.local_reader", "bot.engines.local_machine",
         "bot.engines.local_server", "bot.engines.local_launch", "bot.engines.local",
         "bot.engines.kube_config", "bot.engines.kube_session", "bot.engines.kube",
-        "bot.leader", "bot.engines.katib_lease",
-        "bot.engines.katib_access", "bot.engines.katib_installed", "bot.engines.katib_offers",
-        "bot.engines.katib_doctor",
-        "bot.outbox", "bot.poller", "bot.slack.actions", "bot.slack.conversation",
-        "bot.slack.app",
-        "bot.web", "bot.health",
+        "bot.leader", "bot.engines.katib_lease", "bot.engines.katib_access",
+        "bot.engines.katib_installed", "bot.engines.katib_offers", "bot.engines.katib_doctor",
+        "bot.engines.katib_watch", "bot.outbox", "bot.poller", "bot.slack.actions",
+        "bot.slack.conversation", "bot.slack.app", "bot.web", "bot.health",
     ),
     "root": (
         "bot.choose", "bot.embedded", "bot.compose", "bot.terminal", "bot.doctor", "bot.demo",

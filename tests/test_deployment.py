@@ -11,12 +11,15 @@ import yaml
 
 from bot import __version__
 from bot.engines.katib_permissions import PERMISSIONS, Permission
+from bot.engines.katib_places import read_channels
 from bot.engines.katib_template import from_file
+from bot.settings import Settings, load, variable
 from tests.cluster.account import expanded
 from tests.cluster.katib_refusals import INJECTION_LABEL
 
 MANIFESTS = Path(__file__).parent.parent / "manifests"
 KUSTOMIZATIONS = sorted(MANIFESTS.rglob("kustomization.yaml"))
+OVERLAYS = ("overlays/one-namespace", "overlays/many-namespaces/bot")
 NAME = {"app.kubernetes.io/name": "katib-tune"}
 
 
@@ -184,14 +187,31 @@ def test_a_namespace_of_trials_lets_katib_collect_metrics() -> None:
     assert f"kubectl label namespace team-b {INJECTION_LABEL}=enabled" in said
 
 
-@pytest.mark.parametrize(
-    "path", ["overlays/one-namespace", "overlays/many-namespaces/bot"], ids=["one", "many"]
-)
+@pytest.mark.parametrize("path", OVERLAYS)
 def test_images_are_of_this_version(path: str) -> None:
     text = (MANIFESTS / path / "kustomization.yaml").read_text(encoding="utf-8")
     overlay = yaml.safe_load(text)
     assert [image["newTag"] for image in overlay["images"]] == [__version__]
     assert f"KATIB_TUNE_TRAINER_IMAGE=katib-tune-trainer:{__version__}" in text
+
+
+def test_each_namespace_that_channels_run_in_is_a_teams_whose_role_is_bound() -> None:
+    many = MANIFESTS / "overlays/many-namespaces"
+    bot = yaml.safe_load((many / "bot/kustomization.yaml").read_text(encoding="utf-8"))
+    (generated,) = bot["configMapGenerator"]
+    literals = dict(literal.split("=", 1) for literal in generated["literals"])
+    named = {place.namespace for place in read_channels(literals["KATIB_TUNE_CHANNELS"]).values()}
+    # NB: without KATIB_TUNE_NAMESPACE the bot would look in its own, where it may do nothing.
+    named.add(literals["KATIB_TUNE_NAMESPACE"])
+    resources = yaml.safe_load((many / "kustomization.yaml").read_text(encoding="utf-8"))
+    teams = set(resources["resources"]) - {"bot"}
+    bound = {
+        yaml.safe_load((many / team / "kustomization.yaml").read_text(encoding="utf-8"))[
+            "namespace"
+        ]
+        for team in teams
+    }
+    assert named == bound
 
 
 def test_every_file_has_a_place_in_a_kustomization() -> None:
@@ -206,3 +226,22 @@ def test_every_file_has_a_place_in_a_kustomization() -> None:
         for key in ("resources", "components", "files"):
             named |= {(path.parent / each).resolve() for each in stated.get(key, ())}
     assert {path for path in MANIFESTS.rglob("*") if path.is_file()} <= named
+
+
+def test_every_setting_that_is_deployed_exists_and_is_taken(
+    monkeypatch: pytest.MonkeyPatch, settings: dict[str, str]
+) -> None:
+    overlays = [MANIFESTS / path / "kustomization.yaml" for path in OVERLAYS]
+    stated = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in overlays]
+    merged = [
+        literal.split("=", 1)
+        for overlay in stated
+        for generated in overlay["configMapGenerator"]
+        for literal in generated["literals"]
+    ]
+    deployed = {**settings, **dict(merged)}
+    assert set(deployed) <= {variable(name) for name in Settings.model_fields}
+    for name, value in deployed.items():
+        monkeypatch.setenv(name, value)
+    assert load().engine == "katib"
+    assert load().health_port == 8080

@@ -6,20 +6,24 @@ import re
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import yaml
 
 from bot import prior
-from bot.engines import katib_objects
+from bot.engines import katib_objects, katib_records
 from bot.engines.katib_permissions import PERMISSIONS, Permission
+from bot.engines.katib_state import State
 from bot.slack import command
+from bot.status import Record
 from tests.cluster.account import Single, kubeconfig_of, permissions
 from tests.cluster.api import Api
 from tests.cluster.kubectl import Kubectl, install
 from tests.cluster.resources import (
     CLAIMS,
+    CONFIG_MAPS,
     DEPLOYMENTS,
     EXPERIMENTS,
     JOBS,
@@ -203,9 +207,30 @@ def test_one_command_removes_what_experiments_left_in_a_namespace(
         assert each is not None
         each["metadata"]["ownerReferences"] = [owner]
         api.create(api.resource_of(each["apiVersion"], each["kind"]), each)
+    record = Record(uid="u", spec=spec, created=datetime.now(UTC), requested_by="U1")
+    api.create(CONFIG_MAPS, katib_records.to_config_map(record, State(), namespace))
+    other = {"metadata": {"name": "somebody-elses", "namespace": namespace}}
+    api.create(CONFIG_MAPS, other)
     kubectl("--namespace", namespace, *REMOVE_EXPERIMENTS)
     kinds = (EXPERIMENTS, JOBS, CLAIMS, PYTORCHJOBS)
     until(lambda: not any(api.list(kind, namespace) for kind in kinds), "the end of them all")
+    left = {each["metadata"]["name"] for each in api.list(CONFIG_MAPS, namespace)}
+    assert left - {"kube-root-ca.crt"} == {"somebody-elses"}
+
+
+def test_the_env_file_of_a_real_slack_makes_the_secret_that_the_bot_reads(
+    kubectl: Kubectl, tmp_path: Path
+) -> None:
+    example = (MANIFESTS.parent / ".env.example").read_text(encoding="utf-8")
+    (tmp_path / ".env").write_text(re.sub("(?m)=$", "=xyz-1", example), encoding="utf-8")
+    words = ("create", "secret", "generic", "katib-tune-slack", f"--from-env-file={tmp_path}/.env")
+    made = yaml.safe_load(kubectl("-n", BOT, *words, "--dry-run=client", "-o", "yaml"))
+    shown = yaml.safe_load((MANIFESTS / "secret.example.yaml").read_text(encoding="utf-8"))
+    assert made["metadata"] == shown["metadata"]
+    assert made["data"].keys() == shown["stringData"].keys()
+    assert f"kubectl -n {BOT} {' '.join(words[:4])} --from-env-file=.env" in (
+        MANIFESTS / "secret.example.yaml"
+    ).read_text(encoding="utf-8")
 
 
 def account(kubeconfig: str, namespace: str, name: str, folder: Path) -> Api:
