@@ -45,6 +45,7 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
         "bot.slack.conversation", "bot.slack.app", "bot.web", "bot.health",
     ),
     "root": (
+        "bot.replicas",
         "bot.choose", "bot.embedded", "bot.compose", "bot.terminal", "bot.doctor", "bot.demo",
         "bot.__main__",
     ),

@@ -16,6 +16,10 @@ from bot.engines.kube import Kube
 from bot.leader import Leader, Term
 from bot.outbox import Outbox
 from bot.poller import Poller
+from bot.replicas import candidate
+from bot.settings import Settings
+from tests.cluster.api import Api
+from tests.cluster.resources import LEASES
 from tests.cluster.test_leader import Line
 from tests.cluster.waiting import until
 from tests.experiments import NAME, ended, experiment, trial
@@ -116,3 +120,23 @@ def test_a_leader_that_ends_well_is_followed_within_a_moment_and_nothing_is_miss
     pair.engine.put(ended([trial(0, 0.5)]))
     until(lambda: "ended" in pair.told(), "the end", SHORT.lease_s)
     assert Counter(pair.told()).most_common(1)[0][1] == 1
+
+
+def test_a_bot_on_a_cluster_is_a_candidate_in_its_own_namespace_until_it_ends(
+    kubeconfig: str, api: Api, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = yaml.safe_load(Path(kubeconfig).read_text(encoding="utf-8"))
+    for each in config["contexts"]:
+        each["context"]["namespace"] = namespace
+    own = tmp_path / "kubeconfig"
+    own.write_text(yaml.safe_dump(config))
+    monkeypatch.setenv("KUBECONFIG", str(own))
+    remembered = ["old"]
+    with candidate(Settings(engine="katib"), remembered.clear) as leader:
+        assert leader is not None
+        until(leader.is_leader, "the lead")
+        assert remembered == []
+        held = api.get(LEASES, namespace, "katib-tune")["spec"]
+        assert (held["holderIdentity"], held["leaseDurationSeconds"]) == (leader.identity, 15)
+    assert not leader.is_leader()
+    assert not api.get(LEASES, namespace, "katib-tune")["spec"].get("holderIdentity")
