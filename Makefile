@@ -10,7 +10,7 @@ LOCAL := $(VENV)/.local
 DEV   := $(VENV)/.dev
 
 .DEFAULT_GOAL := run
-.PHONY: run demo test test-browser test-cluster lint install clean help
+.PHONY: run demo test test-browser test-cluster test-image test-trainer-image lint install clean help
 
 help:           ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/'
@@ -33,6 +33,12 @@ test-browser: $(DEV) ## Chromium against the page (installs Debian's chromium if
 
 test-cluster: $(DEV) ## a Kubernetes API server: KUBECONFIG's, or one that TEST_CLUSTER_UP starts
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m cluster tests
+
+test-image: $(DEV) ## the Dockerfile's steps for the bot in a clean folder, without Docker (half a minute)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -s -m image tests/test_dockerfile.py
+
+test-trainer-image: $(DEV) ## the same for the trainer, and one trial in it (one to two minutes)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m image tests/trainer/test_image.py
 
 lint: $(DEV)    ## ruff and mypy
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from bot import __version__
 from bot.errors import TuneError
 
 if TYPE_CHECKING:
-    from bot.engines.local import LocalEngine
+    from bot.engines.base import Engine
     from bot.settings import Settings
 
 
@@ -168,14 +169,12 @@ def _serve(chosen: argparse.Namespace) -> int:
 
 
 def _tune(chosen: argparse.Namespace) -> int:
-    from bot import terminal
-    from bot.engines.local import LocalEngine
+    from bot import choose, terminal
     from bot.settings import load
 
     wanted = terminal.read_spec(" ".join(chosen.line), chosen.file)
-    settings = load(state_dir=chosen.state_dir)
-    engine = LocalEngine(settings.state_dir, allow_code=True)
-    return terminal.tune(engine, wanted, as_json=chosen.json)
+    with choose.engine(load(state_dir=chosen.state_dir), allow_code=True) as engine:
+        return terminal.tune(engine, wanted, as_json=chosen.json)
 
 
 def _render(chosen: argparse.Namespace) -> int:
@@ -201,21 +200,23 @@ def _render(chosen: argparse.Namespace) -> int:
 def _best(chosen: argparse.Namespace) -> int:
     from bot import terminal
 
-    return terminal.best(_reader(chosen), chosen.query, as_json=chosen.json)
+    with _reader(chosen) as engine:
+        return terminal.best(engine, chosen.query, as_json=chosen.json)
 
 
 def _list(chosen: argparse.Namespace) -> int:
     from bot import terminal
 
-    return terminal.listing(_reader(chosen), as_json=chosen.json)
+    with _reader(chosen) as engine:
+        return terminal.listing(engine, as_json=chosen.json)
 
 
-def _reader(chosen: argparse.Namespace) -> LocalEngine:
+def _reader(chosen: argparse.Namespace) -> AbstractContextManager[Engine]:
     """The engine for reading: starts nothing and locks nobody out."""
-    from bot.engines.local import LocalEngine
+    from bot import choose
     from bot.settings import load
 
-    return LocalEngine(load(state_dir=chosen.state_dir).state_dir, allow_code=False, start=False)
+    return choose.engine(load(state_dir=chosen.state_dir), allow_code=False, start=False)
 
 
 def _doctor(chosen: argparse.Namespace) -> int:

@@ -16,10 +16,9 @@ from slack_bolt.adapter.socket_mode import SocketModeHandler
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
-from bot import __version__
+from bot import __version__, choose
 from bot.embedded import workspace_process
-from bot.engines.base import Query
-from bot.engines.local import LocalEngine
+from bot.engines.base import Engine, Query
 from bot.errors import TuneError
 from bot.outbox import Outbox
 from bot.poller import Poller
@@ -67,7 +66,7 @@ def identify(client: WebClient) -> Mapping[str, Any]:
 
 
 @contextmanager
-def connected(settings: Settings, engine: LocalEngine, *, allow_code: bool) -> Iterator[None]:
+def connected(settings: Settings, engine: Engine, *, allow_code: bool) -> Iterator[None]:
     """The bot, connected to Slack by Socket Mode and polling, until the block ends.
 
     Raises:
@@ -91,11 +90,11 @@ def connected(settings: Settings, engine: LocalEngine, *, allow_code: bool) -> I
             f"Slack refuses the app-level token: `{error.response.get('error')}`.",
             hint="It begins with xapp- and needs the scope connections:write.",
         ) from error
-    scheduler = poller.start(settings.poll_interval_s)
+    poller.start(settings.poll_interval_s)
     try:
         yield
     finally:
-        scheduler.shutdown()
+        poller.close()
         handler.close()  # type: ignore[no-untyped-call]
         conversation.close()
 
@@ -104,8 +103,11 @@ def serve(settings: Settings) -> int:
     """Bot and engine against the Slack that the settings name, until Ctrl-C."""
     _log(settings)
     stop = _stop_signal()
-    engine = LocalEngine(settings.state_dir, allow_code=settings.allow_code)
-    with _engine(engine), connected(settings, engine, allow_code=settings.allow_code):
+    allow_code = settings.allow_code
+    with (
+        choose.engine(settings, allow_code=allow_code, owned=True) as engine,
+        connected(settings, engine, allow_code=allow_code),
+    ):
         print(f"katib-tune {__version__} is connected to Slack. Ctrl-C stops it.", flush=True)
         stop.wait()
         print("Stopping …", flush=True)
@@ -124,15 +126,17 @@ def run(settings: Settings) -> int:
                 "slack_app_token": SecretStr(place["app_token"]),
             }
         )
-        engine = LocalEngine(settings.state_dir, allow_code=True)
-        with _engine(engine), connected(here, engine, allow_code=True):
+        with (
+            choose.engine(settings, allow_code=True, owned=True) as engine,
+            connected(here, engine, allow_code=True),
+        ):
             _welcome(settings, engine, str(place["page_url"]))
             stop.wait()
             print("\nStopping …", flush=True)
     return 0
 
 
-def _welcome(settings: Settings, engine: LocalEngine, page_url: str) -> None:
+def _welcome(settings: Settings, engine: Engine, page_url: str) -> None:
     known = engine.find(Query(limit=1000))
     running = sum(not e.status.condition.is_final for e in known)
     here = f"{len(known)} Experiments" if len(known) != 1 else "1 Experiment"
@@ -144,16 +148,6 @@ def _welcome(settings: Settings, engine: LocalEngine, page_url: str) -> None:
         "Ctrl-C stops everything; Experiments are kept.",
         flush=True,
     )
-
-
-@contextmanager
-def _engine(engine: LocalEngine) -> Iterator[None]:
-    """The engine process, ended with us: what was running is taken up at the next start."""
-    try:
-        yield
-    finally:
-        engine.shutdown()
-        engine.close()
 
 
 def _stop_signal() -> threading.Event:

@@ -8,38 +8,32 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Literal
 
 import yaml
 from pydantic import SecretStr
 
 from bot import compose
 from bot.embedded import our_manifest
+from bot.engines import katib_doctor
 from bot.engines.base import Query
+from bot.engines.katib_doctor import Served
+from bot.engines.katib_places import Place, Places, read_channels
+from bot.engines.kube import Kube
 from bot.engines.local import LocalEngine
 from bot.errors import TuneError
+from bot.findings import Finding, Verdict
 from bot.settings import Settings, variable
 
-Verdict = Literal["ok", "note", "wrong"]
 MARKS: dict[Verdict, str] = {"ok": "ok   ", "note": "note ", "wrong": "WRONG"}
 FREE_DISK_MB = 2000
 FETCH_CHECK_TIMEOUT_S = 60
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One sentence, and whether it needs anybody's attention."""
-
-    verdict: Verdict
-    topic: str
-    sentence: str
-
-
 def examine(settings: Settings) -> int:
     """Print every finding; exit code 1 if anything is wrong."""
     wrong = False
-    for check in (_settings, _slack, _engine, _model_and_data):
+    here = (_cluster,) if settings.engine == "katib" else (_engine, _model_and_data)
+    for check in (_settings, _slack, *here):
         for finding in _safely(check, settings):
             print(f"{MARKS[finding.verdict]}  {finding.topic:<9} {finding.sentence}", flush=True)
             wrong = wrong or finding.verdict == "wrong"
@@ -62,7 +56,7 @@ def _settings(settings: Settings) -> Iterator[Finding]:
             f"set ({str(value.get_secret_value())[:5]}…)" if isinstance(value, SecretStr) else value
         )
         name = variable(field)
-        yield Finding("ok", "setting", f"{name} is {'not set' if value is None else shown}.")
+        yield Finding("ok", "setting", f"{name} is {'not set' if value in (None, '') else shown}.")
 
 
 def _slack(settings: Settings) -> Iterator[Finding]:
@@ -128,6 +122,22 @@ def _app_token(settings: Settings) -> Finding:
             "it needs the scope connections:write, and Socket Mode must be on.",
         )  # fmt: skip
     return Finding("ok", "Slack", "The app-level token opens Socket Mode connections.")
+
+
+def _cluster(settings: Settings) -> Iterator[Finding]:
+    own = Kube(settings.kube_context)
+    default = Place(settings.namespace or own.default_namespace, settings.kube_context)
+    places = Places(default, read_channels(settings.channels, settings.kube_context)).all
+    yield from katib_doctor.examine_trials(settings.trainer_image, settings.trial_template)
+    for context in dict.fromkeys(place.context for place in places):
+        is_own = context == settings.kube_context
+        served = Served(
+            tuple(place.namespace for place in places if place.context == context),
+            settings.trainer_image,
+            settings.trial_template,
+            own_namespace=own.default_namespace if is_own else None,
+        )
+        yield from katib_doctor.examine(own if is_own else Kube(context), served)
 
 
 def _engine(settings: Settings) -> Iterator[Finding]:

@@ -54,11 +54,13 @@ class Failure(Frozen):
 
 
 class Ended(Frozen):
-    """The Experiment ended, however it ended."""
+    """The Experiment ended, however it ended; `before` counts its ends before it was extended."""
+
+    before: int = 0
 
     @property
     def key(self) -> str:
-        return "ended"
+        return f"ended:{self.before + 1}" if self.before else "ended"
 
 
 Notification = Started | NewBest | Failure | Ended
@@ -92,7 +94,7 @@ def diff(experiment: Experiment) -> News:
     if told.ended:
         return News(replies=(), told=told)
     if status.condition.is_final:
-        return News(replies=(Ended(),), told=_all_told(told, status, experiment))
+        return News(replies=(Ended(before=told.ends),), told=_all_told(told, status, experiment))
     replies = tuple(_replies(experiment))
     return News(replies=replies, told=_after(told, replies, experiment))
 
@@ -135,6 +137,7 @@ def _all_told(told: Told, status: ExperimentStatus, experiment: Experiment) -> T
         update={
             "started": True,
             "ended": True,
+            "ends": told.ends + 1,
             "best_trial": best.name if best else told.best_trial,
             "best_value": value if best else told.best_value,
             "failures": told.failures + reasons,

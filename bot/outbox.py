@@ -12,6 +12,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 from urllib.error import URLError
@@ -20,6 +21,7 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
 from bot.errors import EngineError
+from bot.metrics import Tally
 from bot.slack.messages import Message
 from bot.status import Thread
 
@@ -64,6 +66,10 @@ class Outbox:
         self._limited: dict[str, float] = {}
         self._updates: deque[float] = deque()
         self._updated: dict[Thread, float] = {}
+        self.sent = Tally("katib_tune_messages_sent_total", "Calls that Slack took.", "method")
+        self.failed = Tally(
+            "katib_tune_messages_failed_total", "Calls that Slack did not take.", "method", "reason"
+        )
 
     def post_root(
         self, channel: str, message: Message, *, key: str, since: datetime | None = None
@@ -84,16 +90,18 @@ class Outbox:
 
     def post_reply(self, thread: Thread, message: Message, *, key: str) -> bool:
         """Post a reply unless the thread has it already; False if Slack takes nothing now."""
-        if thread not in self._keys:
-            self._keys[thread] = self._keys_in(thread)
-        if key in self._keys[thread]:
+        keys = self._keys.get(thread)
+        if keys is None:
+            keys = self._keys[thread] = self._keys_in(thread)
+        if key in keys:
             return True
         ts = self._post(thread.channel, message, key, thread.ts)
         if ts is None:
             if not self._is_limited("chat_postMessage"):
-                del self._keys[thread]  # the answer may be lost and the message there: look again
+                # The answer may be lost and the message there: look again.
+                self._keys.pop(thread, None)
             return False
-        self._keys[thread][key] = ts
+        keys[key] = ts
         return True
 
     def update(self, thread: Thread, message: Message, *, urgent: bool = False) -> bool:
@@ -120,6 +128,15 @@ class Outbox:
         """Let go of what is remembered of a thread whose end has been told."""
         self._keys.pop(thread, None)
         self._updated.pop(thread, None)
+
+    def forget_all(self) -> None:
+        """Trust nothing remembered: somebody else may have told meanwhile."""
+        self._keys.clear()
+
+    def withdraw(self, thread: Thread) -> None:
+        """Delete a root message that came second; if Slack does not take that now it stays."""
+        with suppress(Undeliverable):
+            self._call("chat_delete", channel=thread.channel, ts=thread.ts)
 
     def _post(self, channel: str, message: Message, key: str, thread_ts: str | None) -> str | None:
         answer = self._call(
@@ -163,9 +180,10 @@ class Outbox:
         if self._is_limited(method):
             return None
         try:
-            return getattr(self._client, method)(channel=channel, **arguments)
+            answer = getattr(self._client, method)(channel=channel, **arguments)
         except SlackApiError as error:
             reason = str(error.response.get("error"))
+            self.failed.add(method, reason)
             if error.response.status_code == 429:
                 wait = float(error.response.headers.get("Retry-After", 1))
                 self._limited[method] = self._clock() + wait
@@ -176,7 +194,11 @@ class Outbox:
                 raise Undeliverable(reason, channel) from error
             log.warning("Slack has trouble with %s: %s", method, reason)
         except (URLError, OSError) as error:
+            self.failed.add(method, "unreachable")
             log.warning("Slack cannot be reached (%s): %s", method, error)
+        else:
+            self.sent.add(method)
+            return answer
         return None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -63,6 +63,21 @@ class Settings(BaseSettings):
         description="Let people in Slack run Python objectives of their own on this machine. "
         "`run` and `tune` allow it: there it is your own machine.",
     )
+    engine: Literal["local", "katib"] = Field(
+        "local",
+        description="Where trials run: `local`, processes of this machine, or `katib`, a cluster.",
+    )
+    kube_context: str | None = Field(
+        None, description="Context of the kubeconfig; else the current one, or the pod's own."
+    )
+    namespace: str | None = Field(
+        None, description="Namespace of the Experiments; else the context's, or the pod's own."
+    )
+    channels: str = Field(
+        "",
+        description="Channels whose Experiments run elsewhere: "
+        "`C0123=team-a,C0456=team-b@other-context`.",
+    )
     trainer_image: str = Field(
         f"katib-tune-trainer:{__version__}",
         description="Image of the trials on a cluster, with a tag (Dockerfile, target `trainer`).",
@@ -71,6 +86,12 @@ class Settings(BaseSettings):
         None,
         description="YAML of what every trial's pods have on a cluster: node selector, "
         "tolerations, queue … (manifests/trial-template.yaml is the example).",
+    )
+    health_port: int = Field(
+        0,
+        ge=0,
+        le=65535,
+        description="Port of `/healthz`, `/readyz` and `/metrics` (Prometheus); 0 is none.",
     )
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
 

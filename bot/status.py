@@ -168,7 +168,7 @@ class Told(Frozen):
     """What the thread has been told, so that nothing is told twice.
 
     `card` is the digest of the card as last shown; `failures` and `troubles` are the reasons
-    already told.
+    already told. `ends` counts the ends told: one that is extended ends again.
     """
 
     started: bool = False
@@ -178,6 +178,7 @@ class Told(Frozen):
     failures: tuple[str, ...] = ()
     troubles: tuple[str, ...] = ()
     ended: bool = False
+    ends: int = 0
 
 
 class Record(Frozen):

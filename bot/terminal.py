@@ -93,13 +93,27 @@ def _follow(engine: Engine, experiment: Experiment, as_json: bool) -> Experiment
                 _print_trial(experiment, trial, as_json)
         if experiment.status.condition.is_final:
             return experiment
-        if experiment.status.message and experiment.status.message != said and not as_json:
-            said = experiment.status.message
-            print(f"  {said}", flush=True)
+        if (waits := _waits_for(experiment)) != said and not as_json:
+            said = waits
+            if said:
+                print(f"  {said}", flush=True)
         if live:
             print(f"{_running(experiment)}{ERASE}", end="\r", flush=True)
         time.sleep(LOOK_INTERVAL_S)
-        experiment = engine.get(experiment.name)
+        experiment = _now(engine, experiment.name)
+
+
+def _waits_for(experiment: Experiment) -> str:
+    """What keeps it from getting on, in one line; "" if nothing does."""
+    status = experiment.status
+    troubles = [f"{each.message} {each.hint}".strip() for each in status.troubles]
+    return " ".join([status.message, *troubles]).strip()
+
+
+def _now(engine: Engine, name: str) -> Experiment:
+    """The Experiment after a poll, which is what brings Experiments of a cluster forward."""
+    found = [each for each in engine.poll() if each.name == name]
+    return found[0] if found else engine.get(name)
 
 
 def _running(experiment: Experiment) -> str:

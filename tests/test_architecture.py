@@ -12,21 +12,26 @@ ROOT = Path(__file__).parent.parent
 
 # Layer by layer, top first; inside a layer, too, a file imports only what stands before it.
 LAYERS: Mapping[str, tuple[str, ...]] = {
-    "words": ("bot", "bot.errors", "bot.algorithms", "bot.spec", "bot.settings"),
+    "words": (
+        "bot", "bot.errors", "bot.metrics", "bot.findings", "bot.algorithms", "bot.spec",
+        "bot.settings",
+    ),
     "facts": ("bot.hyperparameters", "bot.status", "bot.prior"),
     "decisions": (
         "bot.insight", "bot.wording", "bot.notifications", "bot.engines.base",
-        "bot.engines.trainer_command", "bot.slack.blocks",
+        "bot.engines.endings", "bot.engines.trainer_command", "bot.slack.blocks",
     ),
     "pure edges": (
         "bot.slack.quotes", "bot.slack.values", "bot.slack.words", "bot.slack.line",
-        "bot.slack.reader", "bot.slack.command", "bot.slack.parts", "bot.slack.messages",
-        "bot.slack.fields", "bot.slack.modal",
+        "bot.slack.reader", "bot.slack.verbs", "bot.slack.command", "bot.slack.parts",
+        "bot.slack.messages", "bot.slack.answers", "bot.slack.fields", "bot.slack.modal",
         "bot.engines.local_check", "bot.engines.local_study", "bot.engines.local_status",
         "bot.engines.local_outcome",
         "bot.engines.katib_template", "bot.engines.katib_command", "bot.engines.katib_objects",
-        "bot.engines.katib_state", "bot.engines.katib_wire",
-        "bot.engines.katib_store", "bot.engines.kube_errors", "bot.engines.kube_refusals",
+        "bot.engines.katib_state", "bot.engines.katib_wire", "bot.engines.katib_permissions",
+        "bot.engines.katib_places", "bot.engines.katib_resume", "bot.engines.katib_status",
+        "bot.engines.katib_records", "bot.engines.katib_store", "bot.engines.kube_errors",
+        "bot.engines.kube_refusals",
     ),
     "effects": (
         "bot.engines.local_hardware", "bot.engines.local_wire", "bot.engines.local_process",
@@ -34,11 +39,14 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
         "bot.engines.local_search", "bot.engines.local_reader", "bot.engines.local_machine",
         "bot.engines.local_server", "bot.engines.local_launch", "bot.engines.local",
         "bot.engines.kube_config", "bot.engines.kube_session", "bot.engines.kube",
-        "bot.engines.katib_watch",
-        "bot.outbox", "bot.poller", "bot.slack.conversation", "bot.slack.app",
+        "bot.leader", "bot.engines.katib_lease", "bot.engines.katib_access",
+        "bot.engines.katib_installed", "bot.engines.katib_offers", "bot.engines.katib_doctor",
+        "bot.engines.katib_watch", "bot.outbox", "bot.poller", "bot.slack.actions",
+        "bot.slack.conversation", "bot.slack.app", "bot.web", "bot.health",
     ),
     "root": (
-        "bot.embedded", "bot.compose", "bot.terminal", "bot.doctor", "bot.demo", "bot.__main__",
+        "bot.choose", "bot.embedded", "bot.compose", "bot.terminal", "bot.doctor", "bot.demo",
+        "bot.__main__",
     ),
 }  # fmt: skip
 ORDER = [name for names in LAYERS.values() for name in names]

@@ -128,6 +128,14 @@ def test_a_bot_that_slept_tells_the_difference_once() -> None:
     assert keys(told_of(found)) == []
 
 
+def test_the_end_of_an_extended_experiment_is_told_again() -> None:
+    once = told_of(ended([trial(0, 0.5)]))
+    assert keys(once) == []
+    told = once.record.told.model_copy(update={"ended": False})  # as an engine extends it
+    assert keys(experiment([trial(0, 0.5), trial(1)], told=told)) == []
+    assert keys(ended([trial(0, 0.5), trial(1, 0.4)], told=told)) == ["ended:2"]
+
+
 def test_what_the_card_showed_is_left_to_the_poller() -> None:
     told = TOLD.model_copy(update={"card": "digest"})
     assert diff(experiment([trial(0, 0.7)], told=told)).told.card == "digest"

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
 import sys
-import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import FrameType, TracebackType
 
 from trainer import config, defaults, sources
+from trainer.ending import End, complain, recorded
 from trainer.errors import TrialError, understand
 from trainer.metrics import Reporter
 from trainer.result import Recorder
@@ -30,14 +28,15 @@ def _trial(argv: Sequence[str]) -> int:
     args = config.trial_parser().parse_args(argv)
     recorder = Recorder(args.output_dir, args.objective_metric, args.objective_type, Reporter())
 
-    def work() -> None:
+    def work(end: End) -> None:
         asked = config.read_config(args)
         prepare(asked)
         with recorder.phase("import"):
             train = _import_train()
+        end.watch()
         train(asked, args.output_dir, recorder)
 
-    return _recorded(recorder, work)
+    return recorded(recorder, work)
 
 
 def _import_train() -> Callable[[config.TrialConfig, Path, Recorder], None]:
@@ -71,6 +70,7 @@ def _quiet() -> None:
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     theirs = r"(transformers|peft|accelerate|torch)\b"  # about each other, for their developers
     warnings.filterwarnings("ignore", category=FutureWarning, module=theirs)
 
@@ -80,14 +80,15 @@ def _objective(argv: Sequence[str]) -> int:
     metric = args.objective_metric
     recorder = Recorder(args.output_dir, metric, args.objective_type, Reporter())
 
-    def work() -> None:
+    def work(end: End) -> None:
+        end.watch()
         from trainer import objective
 
         parameters = config.json_object(args.parameters, "parameters")
         file = args.file or objective.unpacked(args.source, args.output_dir)
         objective.run(file, args.function, parameters, metric, recorder)
 
-    return _recorded(recorder, work)
+    return recorded(recorder, work)
 
 
 def _fetch(argv: Sequence[str]) -> int:
@@ -98,59 +99,8 @@ def _fetch(argv: Sequence[str]) -> int:
     try:
         fetch.run(args, lambda line: print(line, flush=True))
     except (TrialError, OSError) as error:
-        return _complain(understand(error))
+        return complain(understand(error))
     return 0
-
-
-def _recorded(recorder: Recorder, work: Callable[[], None]) -> int:
-    """Does the work and writes how it went, also when it is stopped or fails unforeseen."""
-    try:
-        recorder.start()
-    except OSError as error:
-        return _complain(TrialError("BadParameter", f"--output-dir cannot be made: {error}."))
-    signal.signal(signal.SIGTERM, _stop(recorder))
-    sys.excepthook = _unforeseen(recorder)
-    try:
-        work()
-    except TrialError as failure:
-        recorder.write(failure)
-        return _complain(failure)
-    recorder.write(None)
-    return 0
-
-
-def _unforeseen(
-    recorder: Recorder,
-) -> Callable[[type[BaseException], BaseException, TracebackType | None], None]:
-    def end(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        traceback.print_exception(kind, error, trace)
-        failure = understand(error)
-        recorder.write(failure)
-        _leave(_complain(failure))
-
-    return end
-
-
-def _stop(recorder: Recorder) -> Callable[[int, FrameType | None], None]:
-    def end(signum: int, frame: FrameType | None) -> None:
-        failure = TrialError("Killed", "The trial was stopped by SIGTERM before it finished.")
-        recorder.write(failure)
-        _leave(_complain(failure))
-
-    return end
-
-
-def _leave(code: int) -> None:
-    """Ends at once: no exit handler of a library may delay a stop or change the exit code."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
-
-
-def _complain(failure: TrialError) -> int:
-    sys.stdout.flush()
-    print(f"error: {failure.message}", file=sys.stderr, flush=True)
-    return failure.exit_code
 
 
 if __name__ == "__main__":

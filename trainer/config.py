@@ -37,6 +37,11 @@ EPILOG = """
 other commands:
   python -m trainer fetch        make a model and a dataset available before any trial
   python -m trainer objective    run one trial of your own Python function
+several processes:
+  start it by torchrun. Batch sizes are per process: a step uses per_device_train_batch_size times
+  gradient_accumulation_steps times the number of processes rows (`rows_per_step` in result.json).
+  Rank 0 alone prints and writes; torchrun ends with 1 whatever the exit code is, so the last words
+  are `reason: …`, a word for each exit code, and `error: …`.
 exit codes:
   0 ok, 1 anything unforeseen, 2 usage or hyperparameter, 3 data, 4 model, 5 diverged,
   6 out of memory, 7 not fetched yet, 143 stopped by SIGTERM

@@ -55,7 +55,7 @@ class Reporter:
 
     def __init__(self, write: Callable[[str], None] | None = None, rank: int | None = None) -> None:
         self._write = write or _print
-        self._speaks = (int(os.environ.get("RANK", "0")) if rank is None else rank) == 0
+        self.speaks = (int(os.environ.get("RANK", "0")) if rank is None else rank) == 0
         self._told_progress_at = -math.inf
 
     def metrics(
@@ -73,7 +73,7 @@ class Reporter:
         self._say(f"{timestamp(now())} progress {step}/{total}")
 
     def _say(self, line: str) -> None:
-        if self._speaks:
+        if self.speaks:
             self._write(line)
 
 

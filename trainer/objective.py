@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import importlib.util
+import io
 import json
 import re
 import sys
@@ -19,7 +20,7 @@ from types import ModuleType
 from typing import Any, TextIO
 
 from trainer.errors import TrialError, nearest, one_line
-from trainer.result import Recorder
+from trainer.result import Recorder, write_atomically
 
 # Katib's default filter, but with a value that is not empty, so that `loss=nan` is seen.
 _PAIR = re.compile(
@@ -37,13 +38,14 @@ def run(
     recorder.facts["parameters"] = values
     with recorder.phase("import"):
         function = find(file, name)
-    printed = Printed(sys.stdout, recorder)
+    # One process of several speaks: Katib would read the others' metrics as well.
+    printed = Printed(sys.stdout if recorder.speaks else io.StringIO(), recorder)
     with recorder.phase("train"), redirect_stdout(printed):
         returned = _call(function, name, values)
     printed.flush_line()
     if found := _metrics(returned, metric, name):
         recorder.record(0, printed.points, found)
-    if metric not in recorder.summary():
+    if recorder.speaks and metric not in recorder.summary():
         raise TrialError(
             "CodeError",
             f"{name}() neither printed {metric}=<number> nor returned a number or a dict with it.",
@@ -57,7 +59,7 @@ def unpacked(source: str, folder: Path) -> Path:
     except (ValueError, zlib.error) as error:
         raise TrialError("BadParameter", "--source is not zlib in URL-safe base64.") from error
     file = folder / "objective.py"
-    file.write_bytes(content)
+    write_atomically(file, content.decode())
     return file
 
 

@@ -40,8 +40,16 @@ class Recorder:
 
     def start(self) -> None:
         """Makes the output folder and removes what an earlier trial wrote there; or OSError."""
+        self._written = True  # there is nowhere to write to, unless this works
         self.output_dir.mkdir(parents=True, exist_ok=True)
-        (self.output_dir / FILE_NAME).unlink(missing_ok=True)
+        if self.speaks:
+            (self.output_dir / FILE_NAME).unlink(missing_ok=True)
+        self._written = False
+
+    @property
+    def speaks(self) -> bool:
+        """Whether this is rank 0, whose numbers are the trial's."""
+        return self._reporter.speaks
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -103,8 +111,8 @@ class Recorder:
         }
 
     def write(self, failure: TrialError | None) -> None:
-        """Writes the result, once; `failure` is None for a trial that succeeded."""
-        if self._written:
+        """Writes the result, once and on rank 0; `failure` is None for a trial that succeeded."""
+        if self._written or not self.speaks:
             return
         document = {
             "version": 1,

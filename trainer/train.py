@@ -10,12 +10,11 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, get_type_hints
 
-import numpy as np
 import torch
 from peft import LoraConfig
+from torch import distributed
 from transformers import (
     DataCollatorWithPadding,
-    EvalPrediction,
     PrinterCallback,
     Trainer,
     TrainerCallback,
@@ -29,6 +28,7 @@ from trainer import classification, data, model
 from trainer.casting import cast_fields
 from trainer.config import EVAL_METRICS, STEP_METRICS, TrialConfig
 from trainer.errors import TrialError, one_line
+from trainer.loop import WatchedTrainer
 from trainer.result import Recorder, peak_memory_mb
 
 # Names of earlier versions of transformers, which guides still use.
@@ -69,10 +69,12 @@ def run(config: TrialConfig, output_dir: Path, recorder: Recorder) -> None:
         outcome = trainer.train()
     if watch.evaluated_at != trainer.state.global_step:
         trainer.evaluate()
-    _record_end(recorder, trainer.state, ready.rows, outcome.training_loss)
-    if config.save_best:
+    _record_end(recorder, trainer, ready.rows, outcome.training_loss)
+    if config.save_best and trainer.is_world_process_zero():
         watch.restore_best()
         _save(ready, output_dir / "best")
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.destroy_process_group()
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,10 @@ def prepare(config: TrialConfig, output_dir: Path, recorder: Recorder) -> Prepar
     if lora:
         network = model.with_lora(network, lora)
     recorder.facts["parameters"] = _resolved(config, args, lora, max_length)
+    recorder.facts["processes"] = args.world_size
+    recorder.facts["rows_per_step"] = (
+        args.train_batch_size * args.world_size * args.gradient_accumulation_steps
+    )
     recorder.facts["trainable_parameters"] = sum(p.numel() for p in _trainable(network).values())
     watch = Watch(recorder, network if config.save_best else None)
     trainer = _trainer(network, args, task, tokenizer, max_length, watch)
@@ -184,15 +190,13 @@ def _trainer(
     try:
         trainer = WatchedTrainer(
             watch.recorder,
+            classification.encode(task.train, tokenizer, max_length),
             model=network,
             args=args,
-            train_dataset=classification.encode(task.train, tokenizer, max_length),
             eval_dataset=classification.by_length(
                 classification.encode(task.eval, tokenizer, max_length)
             ),
             data_collator=DataCollatorWithPadding(tokenizer),
-            compute_metrics=_scores,
-            preprocess_logits_for_metrics=_logits,
             callbacks=[watch],
         )
         # NB: made here, so that an optimizer that is not installed is refused before training.
@@ -201,43 +205,6 @@ def _trainer(
         raise _refused(error) from error
     trainer.remove_callback(PrinterCallback)
     return trainer
-
-
-def _logits(outputs: Any, labels: torch.Tensor) -> torch.Tensor:
-    """The logits alone: some models also give their cache, which would fill the memory."""
-    logits: torch.Tensor = outputs[0] if isinstance(outputs, tuple) else outputs
-    return logits
-
-
-def _scores(found: EvalPrediction) -> dict[str, float]:
-    return classification.scores(np.asarray(found.predictions), np.asarray(found.label_ids))
-
-
-class WatchedTrainer(Trainer):
-    """The Trainer, with a loss that must stay finite and evaluations that can be compared."""
-
-    def __init__(self, recorder: Recorder, **options: Any) -> None:
-        self._recorder = recorder
-        super().__init__(**options)
-
-    def training_step(self, *args: Any, **options: Any) -> torch.Tensor:
-        loss: torch.Tensor = super().training_step(*args, **options)
-        if not torch.isfinite(loss):
-            step = self.state.global_step + 1
-            raise TrialError(
-                "Diverged",
-                f"The training loss became {loss.item()} in step {step}; try a smaller learning "
-                "rate or a warm-up.",
-            )
-        return loss
-
-    def evaluate(self, *args: Any, **options: Any) -> dict[str, float]:
-        # Smoothed labels are for training: trials with different smoothing must be comparable.
-        smoother, self.label_smoother = self.label_smoother, None
-        with self._recorder.phase("eval"):
-            found: dict[str, float] = super().evaluate(*args, **options)
-        self.label_smoother = smoother
-        return found
 
 
 class Watch(TrainerCallback):
@@ -297,13 +264,20 @@ def _trainable(network: Any) -> dict[str, torch.nn.Parameter]:
     return {name: p for name, p in network.named_parameters() if p.requires_grad}
 
 
-def _record_end(recorder: Recorder, state: TrainerState, rows: int, training_loss: float) -> None:
+def _record_end(recorder: Recorder, trainer: Trainer, rows: int, training_loss: float) -> None:
+    state = trainer.state
     found = {
         "train_loss": training_loss,
         "train_samples_per_second": rows * (state.epoch or 0) / recorder.seconds("train"),
-        "peak_memory_mb": peak_memory_mb(),
+        "peak_memory_mb": _largest(trainer, peak_memory_mb()),
     }
     recorder.record(state.epoch or 0, state.global_step, found)
+
+
+def _largest(trainer: Trainer, value: float) -> float:
+    """The largest of the values that the trial's processes have."""
+    held = torch.tensor([value], dtype=torch.float32, device=trainer.args.device)
+    return round(float(trainer.accelerator.gather(held).max()), 1)
 
 
 def _save(ready: Prepared, folder: Path) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import yaml
+from pydantic import Field
 
 from bot import algorithms
 from bot.engines import katib_command
@@ -24,6 +25,8 @@ Json = dict[str, Any]
 LABEL_MANAGED = "app.kubernetes.io/managed-by"
 LABEL_EXPERIMENT = "katib-tune/experiment"
 LABEL_ROLE = "katib-tune/role"
+# Katib's own label of a trial's pods, on ours too: one watch sees them all.
+LABEL_KATIB_EXPERIMENT = "katib.kubeflow.org/experiment"
 MANAGED = "katib-tune"
 # A number is needed: with Katib's own filter `loss=nan` is a metric with an empty value, on which
 # its search services crash. Two groups, as its webhook wants them.
@@ -38,6 +41,9 @@ class Cluster(Frozen):
     namespace: str
     trainer_image: str
     template: TrialTemplate = TrialTemplate()
+    node: str = Field(
+        default="", description="The node that holds the volume, where it cannot be shared."
+    )
 
 
 def as_yaml(spec: TuneSpec, cluster: Cluster) -> str:
@@ -101,10 +107,38 @@ def baseline(spec: TuneSpec, cluster: Cluster) -> Json | None:
     values = known_good(spec) if spec.known_good_trial else None
     if values is None:
         return None
-    job = trial(spec, cluster, {name: str(value) for name, value in values.items()})
-    own = {"name": f"{spec.name}-baseline", "namespace": cluster.namespace}
-    job["metadata"] = merged(job.get("metadata", {}), {**own, "labels": labels(spec, "baseline")})
+    return own_trial(spec, cluster, baseline_name(spec), values, role="baseline")
+
+
+def baseline_name(spec: TuneSpec) -> str:
+    """The name of trial 0 and of its job."""
+    return f"{spec.name}-baseline"
+
+
+def own_trial(
+    spec: TuneSpec, cluster: Cluster, name: str, values: Mapping[str, Scalar], *, role: str
+) -> Json:
+    """A trial as a job of ours: the trialSpec of the Experiment with values in it."""
+    job = trial(spec, cluster, {key: str(value) for key, value in values.items()})
+    own = {"name": name, "namespace": cluster.namespace}
+    job["metadata"] = merged(job.get("metadata", {}), {**own, "labels": labels(spec, role)})
+    for template in _pod_templates(job):
+        template["metadata"] = merged(template["metadata"], {"labels": _pod_labels(spec, role)})
     return job
+
+
+def _pod_templates(job: Json) -> list[Json]:
+    if job["kind"] == "PyTorchJob":
+        replicas = job["spec"]["pytorchReplicaSpecs"]
+        # NB: Master and Workers are written from one value; each gets a copy of its own.
+        for replica in replicas.values():
+            replica["template"] = dict(replica["template"])
+        return [replica["template"] for replica in replicas.values()]
+    return [job["spec"]["template"]] if job["kind"] == "Job" else []
+
+
+def _pod_labels(spec: TuneSpec, role: str) -> dict[str, str]:
+    return {**labels(spec, role), LABEL_KATIB_EXPERIMENT: spec.name}
 
 
 def volume_claim(spec: TuneSpec, cluster: Cluster) -> Json | None:
@@ -167,7 +201,7 @@ def fetch_job(spec: TuneSpec, cluster: Cluster) -> Json | None:
             "template": {
                 "metadata": {
                     "annotations": {**ISTIO, **template.annotations},
-                    "labels": {**template.labels, **labels(spec, "fetch")},
+                    "labels": {**template.labels, **_pod_labels(spec, "fetch")},
                 },
                 "spec": merged(merged(pod_spec, POD_SPEC), laid),
             },
@@ -182,7 +216,7 @@ def trial(spec: TuneSpec, cluster: Cluster, values: Mapping[str, str]) -> Json:
     """A trial's job, without a name: with placeholders the trialSpec of an Experiment, with values
     a trial of our own.
     """
-    kind = _kind(spec, cluster)
+    kind = trial_kind(spec, cluster)
     build = {"Job": _job, "PyTorchJob": _pytorch_job, "TrainJob": _train_job}[kind]
     job = build(spec, cluster, dict(values))
     if cluster.template.labels:
@@ -190,7 +224,8 @@ def trial(spec: TuneSpec, cluster: Cluster, values: Mapping[str, str]) -> Json:
     return job
 
 
-def _kind(spec: TuneSpec, cluster: Cluster) -> str:
+def trial_kind(spec: TuneSpec, cluster: Cluster) -> str:
+    """Job, PyTorchJob or TrainJob: what a trial of this spec is."""
     if spec.is_custom and not is_distributed(spec):
         return "Job"
     return cluster.template.trial_kind
@@ -198,7 +233,7 @@ def _kind(spec: TuneSpec, cluster: Cluster) -> str:
 
 def _container_name(spec: TuneSpec, cluster: Cluster) -> str:
     return {"Job": "training-container", "PyTorchJob": "pytorch", "TrainJob": "node"}[
-        _kind(spec, cluster)
+        trial_kind(spec, cluster)
     ]
 
 
@@ -290,6 +325,8 @@ def _pod(spec: TuneSpec, cluster: Cluster, values: dict[str, str]) -> Json:
     pod_spec: Json = {"containers": [merged(container, CONTAINER if own else {})]}
     if volumes:
         pod_spec["volumes"] = volumes
+    if cluster.node and katib_command.fetch_script(spec) is not None:
+        pod_spec["nodeSelector"] = {"kubernetes.io/hostname": cluster.node}
     pod_spec = merged(pod_spec, POD_SPEC if own else {"automountServiceAccountToken": False})
     laid = dict(template.pod_spec)
     if template.container:

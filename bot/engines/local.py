@@ -6,12 +6,13 @@ Without an engine process (`start=False`), what there is to read is read from th
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bot.engines import local_hardware, local_wire
-from bot.engines.base import Capability, Query
+from bot.engines.base import Capability, Query, WithoutActions
 from bot.engines.local_check import refusals
 from bot.engines.local_launch import LOG_FILE, EngineProcess, has_gone
 from bot.engines.local_wire import Address, read_address
@@ -31,7 +32,7 @@ class NoEngineError(EngineError):
     """No engine process runs, and none is to be started."""
 
 
-class LocalEngine:
+class LocalEngine(WithoutActions):
     """Fulfils `engines.base.Engine`; its Experiments are real trials on this machine.
 
     Args:
@@ -47,7 +48,8 @@ class LocalEngine:
         self._allow_code = allow_code
         self._process = EngineProcess(self._state_dir) if start else None
 
-    def check(self, spec: TuneSpec) -> tuple[SpecError, ...]:
+    def check(self, spec: TuneSpec, channel: str | None = None) -> tuple[SpecError, ...]:
+        """Every channel's Experiments run on this machine."""
         return tuple(
             refusals(
                 spec,
@@ -67,6 +69,9 @@ class LocalEngine:
 
     def submit(self, name: str) -> Experiment:
         return Experiment.model_validate(self._ask("submit", name=name))
+
+    def on_change(self, callback: Callable[[], None]) -> None:
+        """Never called: a poll here is one short question on this machine, asked often enough."""
 
     def poll(self) -> list[Experiment]:
         try:

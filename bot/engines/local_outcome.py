@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from datetime import datetime
 
+from bot.engines.endings import unreported_sentence
 from bot.engines.local_status import Outcome
 from bot.engines.trainer_command import (
     EXIT_REASONS,
@@ -65,11 +66,10 @@ def _success(spec: TuneSpec, result: Result) -> Verdict:
     metric = spec.objective_metric_name
     if metric in result.metrics:
         return Verdict(condition=TrialCondition.SUCCEEDED, reason="", message="")
-    seen = ", ".join(result.metrics) or "nothing"
     return Verdict(
         condition=TrialCondition.METRICS_UNAVAILABLE,
         reason="MetricsUnavailable",
-        message=f"The trial never reported `{metric}`; it reported {seen}.",
+        message=unreported_sentence(metric, result.metrics),
     )
 
 

@@ -166,6 +166,7 @@ PAIR = re.compile(
     r"(?<![\w|-])([\w|-]+)\s*=\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(?![\w.])"
 )
 NO_METRICS = ("epoch", "step")
+_REASON = re.compile(r"^reason: (\w+)\s*$", re.MULTILINE)
 
 
 def read_line(text: str) -> MetricLine | Progress | None:
@@ -214,3 +215,12 @@ def last_words(log: str) -> str:
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
     return (errors or lines or [""])[-1]
+
+
+def last_reason(log: str) -> str:
+    """The reason in a trial's last `reason: …` line, "" if it printed none.
+
+    It says what the exit code would, where the program that started the trial ends with a code of
+    its own, as torchrun does.
+    """
+    return next(reversed(_REASON.findall(log)), "")

@@ -9,26 +9,23 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from bot.errors import SpecError
 from bot.hyperparameters import LORA, TRAINING, Kind
 from bot.slack import quotes, values
 from bot.slack.line import LineError as LineError
-from bot.slack.line import Problem, Span, Typed, line_error, scan, without_secrets
+from bot.slack.line import Problem, Span, line_error, scan, without_secrets
 from bot.slack.line import point as point
 from bot.slack.quotes import Unreadable
 from bot.slack.reader import FUNCTION, Reader, ReadFile, Unknown, route
+from bot.slack.verbs import NO_WORDS, VERBS, Verb, Words, read_words, verb_of
 from bot.slack.words import CALLED, PREFIXES, SHORT_OF, show_field
 from bot.slack.words import Word as Word
 from bot.slack.words import words as words
 from bot.slack.words import words_table as words_table
 from bot.spec import FIELDS, HYPERPARAMETER_FIELDS, TuneSpec
 
-Verb = Literal["tune", "form", "help", "list", "status", "stop"]
-VERBS: Mapping[str, Verb] = {
-    "form": "form", "help": "help", "list": "list", "status": "status", "stop": "stop",
-}  # fmt: skip
 PREFIX_OF = {name: prefix for prefix, name in PREFIXES.items()}
 
 
@@ -36,13 +33,14 @@ PREFIX_OF = {name: prefix for prefix, name in PREFIXES.items()}
 class TuneCommand:
     """What `/katib-tune …` asks for.
 
-    `data` is what was typed of a spec, not completed; `name` belongs to status and stop, `page` to
-    list. `text` is the line, and `spans` says where in it a field or hyperparameter was typed.
+    `data` is what was typed of a spec, not completed; `words` belong to the verbs that are about an
+    Experiment, `page` to list. `text` is the line, and `spans` says where in it a field or
+    hyperparameter was typed.
     """
 
     verb: Verb
     data: Mapping[str, Any] = field(default_factory=dict)
-    name: str = ""
+    words: Words = NO_WORDS
     page: int = 1
     text: str = ""
     spans: Mapping[str, Span] = field(default_factory=dict)
@@ -50,8 +48,13 @@ class TuneCommand:
 
 def wants_form(text: str) -> bool:
     """Whether the text opens the form: `form …`, or nothing at all."""
+    return verb(text) == "form"
+
+
+def verb(text: str) -> Verb:
+    """What the text is about, whether or not the rest of it can be read."""
     first = next(scan(quotes.clean(text)), None)
-    return first is None or _verb(first) == "form"
+    return "form" if first is None else verb_of(first) or "tune"
 
 
 def parse_tune(text: str, *, read_file: ReadFile | None = None) -> TuneCommand:
@@ -65,13 +68,15 @@ def parse_tune(text: str, *, read_file: ReadFile | None = None) -> TuneCommand:
         LineError: what cannot be read; every problem at once.
     """
     text = quotes.clean(text).strip()
-    first = next(scan(text), None)
-    verb = _verb(first) if first else "form"
-    if first is None or verb is None:
-        return _parse_spec(verb or "tune", text, 0, read_file)
-    if verb == "form":
-        return _parse_spec(verb, text, first.span[1], read_file)
-    return _parse_name_or_page(verb, text, first.span[1])
+    first, wanted = next(scan(text), None), verb(text)
+    behind = first.span[1] if first and wanted != "tune" else 0
+    if wanted in ("tune", "form"):
+        return _parse_spec(wanted, text, behind, read_file)
+    if wanted == "help":
+        return TuneCommand(wanted, text=text)
+    if wanted == "list":
+        return TuneCommand(wanted, page=_read_page(text, behind), text=text)
+    return TuneCommand(wanted, words=read_words(wanted, text, behind), text=text)
 
 
 def parse_best(text: str) -> str:
@@ -125,10 +130,6 @@ def line(spec: TuneSpec) -> str:
     return " ".join([*head, *_shown_words(left, spec)])
 
 
-def _verb(first: Typed | Problem) -> Verb | None:
-    return VERBS.get(first.value.lower()) if isinstance(first, Typed) and not first.name else None
-
-
 def _parse_spec(verb: Verb, text: str, start: int, read_file: ReadFile | None) -> TuneCommand:
     reader = Reader(text, read_file=read_file)
     reader.read(start)
@@ -147,21 +148,12 @@ def _checked(error: LineError, start: int, read_file: ReadFile | None) -> LineEr
     return error
 
 
-def _parse_name_or_page(verb: Verb, text: str, start: int) -> TuneCommand:
+def _read_page(text: str, start: int) -> int:
     rest = text[start:].strip()
-    message, instead = "", None
-    if verb == "list" and rest and not re.fullmatch(r"[1-9][0-9]{0,5}", rest):
-        message, instead = f"`list` takes the number of a page, not `{rest}`.", "list"
-    elif verb in ("status", "stop") and len(rest.split()) != 1:
-        message = f"`{verb}` takes the name of one Experiment" + (
-            f", not `{rest}`." if rest else "."
-        )
-    if message:
-        hint = "`list` shows the names." if verb != "list" else ""
-        raise line_error(text, [Problem((0, len(text)), message, hint, "", instead)], {})
-    page = int(rest) if verb == "list" and rest else 1
-    name = parse_best(rest) if verb in ("status", "stop") else ""
-    return TuneCommand(verb, name=name, page=page, text=text)
+    if rest and not re.fullmatch(r"[1-9][0-9]{0,5}", rest):
+        message = f"`list` takes the number of a page, not `{rest}`."
+        raise line_error(text, [Problem((0, len(text)), message, "", "", "list")], {})
+    return int(rest or 1)
 
 
 def _show_bare(text: str) -> str:

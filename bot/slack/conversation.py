@@ -14,10 +14,12 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
 from bot import prior
-from bot.engines.base import Engine, Query
+from bot.engines.base import Engine, Query, lacking
 from bot.errors import NotFoundError, SpecError, TuneError
+from bot.metrics import Tally
 from bot.poller import Poller
-from bot.slack import command, messages, modal
+from bot.slack import command, messages, modal, verbs
+from bot.slack.actions import Actions
 from bot.slack.blocks import FORM, STOP
 from bot.slack.messages import Message
 from bot.spec import TuneSpec
@@ -46,9 +48,13 @@ class Conversation:
         self._engine = engine
         self._poller = poller
         self._client = client
+        self._actions = Actions(engine, poller, self._permalink)
         self._read_file = _read_file if allow_code else None
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="worker")
         self._opener = ThreadPoolExecutor(1, thread_name_prefix="views-open")
+        self.commands = Tally("katib_tune_commands_total", "What people asked for.", "verb")
+        self.refusals = Tally("katib_tune_refusals_total", "Commands answered by a refusal.")
+        self.errors = Tally("katib_tune_errors_total", "Commands that broke on the bot's side.")
 
     def close(self) -> None:
         """Let the work under way end; take no more."""
@@ -71,7 +77,12 @@ class Conversation:
         self._pool.submit(self._guarded, respond, text, self._best, text, respond)
 
     def _tune(self, body: Mapping[str, Any], respond: Respond) -> None:
-        asked = command.parse_tune(str(body.get("text") or ""), read_file=self._read_file)
+        text = str(body.get("text") or "")
+        needs = verbs.needs(command.verb(text))
+        if needs and needs not in self._engine.capabilities:
+            raise lacking(self._engine.name, needs)
+        asked = command.parse_tune(text, read_file=self._read_file)
+        self.commands.add(asked.verb)
         if asked.verb == "tune":
             answer = self._start_typed(asked, body)
         else:
@@ -88,27 +99,25 @@ class Conversation:
 
     @property
     def _verbs(self) -> Mapping[str, Callable[[command.TuneCommand, Mapping[str, Any]], Message]]:
+        act = self._actions
         return {
-            "help": lambda _asked, _body: messages.help_text(),
+            "help": lambda _asked, _body: messages.help_text(self._engine.capabilities),
             "list": lambda _asked, _body: messages.listing(
                 self._engine.find(Query(limit=20)), datetime.now(UTC)
             ),
             "status": lambda asked, _body: messages.status(
-                self._engine.get(asked.name), datetime.now(UTC)
+                self._engine.get(asked.words.name), datetime.now(UTC), self._poller.trouble
             ),
-            "stop": lambda asked, body: self._stop(asked.name, _user(body)[1]),
+            "stop": lambda asked, body: act.stop(asked.words.name, _user(body)[1]),
+            "extend": lambda asked, body: act.extend(asked.words, _user(body)[1]),
+            "parallel": lambda asked, body: act.set_parallel(asked.words, _user(body)[1]),
+            "retry": lambda asked, body: act.retry(asked.words, _user(body)[1]),
+            "logs": lambda asked, _body: act.logs(asked.words),
+            "watch": lambda asked, body: act.watch(asked.words, _channel(body), *_user(body)),
         }
 
-    def _stop(self, name: str, by: str) -> Message:
-        before = self._engine.get(name)
-        if before.status.condition.is_final:
-            return messages.stopping(before)
-        stopped = self._engine.stop(name, by)
-        if stopped.record.channel is not None:
-            self._poller.tell(stopped)
-        return messages.stopping(stopped)
-
     def _best(self, text: str, respond: Respond) -> None:
+        self.commands.add("best")
         query = command.parse_best(text)
         found = self._engine.find(Query(text=query, limit=20))
         known = found or self._engine.find(Query(limit=20))
@@ -121,7 +130,7 @@ class Conversation:
         Raises:
             SpecError: the engine refuses the spec. EngineError: it, or Slack, cannot do it.
         """
-        refused = self._engine.check(wanted)
+        refused = self._engine.check(wanted, _channel(body))
         if refused:
             raise SpecError.of(refused)
         user, name = _user(body)
@@ -130,12 +139,13 @@ class Conversation:
             requested_by=user, requested_by_name=name, channel=_channel(body),
         )  # fmt: skip
         self._engine.save(record)
-        self._poller.tell(self._engine.get(wanted.name))
+        self._poller.tell(wanted.name)
         return self._engine.get(wanted.name)
 
     # The form
 
     def _open_form(self, body: Mapping[str, Any]) -> None:
+        self.commands.add("form")
         answer = self._client.views_open(
             trigger_id=body["trigger_id"], view=modal.loading()
         )  # at once: the trigger is dying
@@ -172,12 +182,14 @@ class Conversation:
         self._pool.submit(self._guarded, None, "", self._submitted, wanted, body)
 
     def _submitted(self, wanted: TuneSpec, body: Mapping[str, Any]) -> None:
+        self.commands.add("submit")
         view = body["view"]
         try:
             # The view's id is the record's: pressing twice starts once.
             started = self.start(wanted, body, uid=view["id"])
             after = modal.started(started.name, self._permalink(started))
         except TuneError as error:
+            self.refusals.add()
             after = modal.again(view, error)
         self._show(view["id"], after, body)
 
@@ -201,9 +213,10 @@ class Conversation:
 
     def _act(self, body: Mapping[str, Any], respond: Respond) -> None:
         action = body["actions"][0]
+        self.commands.add(action["action_id"])
         name = action["value"]
         if action["action_id"] == STOP:
-            self._stop(name, _user(body)[1])  # the card and the thread say it
+            self._actions.stop(name, _user(body)[1])  # the card and the thread say it
             return
         experiment = self._engine.get(name)
         shown = messages.trials(experiment, datetime.now(UTC))
@@ -233,10 +246,12 @@ class Conversation:
         try:
             work(*arguments)
         except TuneError as error:
+            self.refusals.add()
             log.info("refused: %s", error)
             if respond is not None:
                 _answer(respond, messages.refusal(error, typed))
         except Exception:
+            self.errors.add()
             reference = secrets.token_hex(3)
             log.exception("reference %s", reference)
             if respond is not None:

@@ -13,7 +13,7 @@ from bot import insight, notifications, spec, wording
 from bot.errors import SpecError, TuneError
 from bot.notifications import Ended, Failure, NewBest, Notification, Started
 from bot.slack import blocks as b
-from bot.slack import command, parts
+from bot.slack import command, parts, verbs
 from bot.slack.blocks import SHOW_TRIALS as SHOW_TRIALS
 from bot.slack.blocks import STOP as STOP
 from bot.slack.blocks import Block, Element
@@ -318,9 +318,13 @@ def stopping(experiment: Experiment) -> Message:
     return _message(text, [b.section(text)])
 
 
-def status(experiment: Experiment, now: datetime) -> Message:
-    """The card as it is now, without buttons."""
-    return card(experiment, now, frozenset())
+def status(experiment: Experiment, now: datetime, trouble: str = "") -> Message:
+    """The card as it is now, without buttons; `trouble` is why it may be older than that."""
+    shown = card(experiment, now, frozenset())
+    if not trouble:
+        return shown
+    warning = b.section(f"⚠️ {b.escape(b.clip(trouble, 1000))}")
+    return _message(shown.text, [warning, *shown.blocks])
 
 
 def listing(experiments: Sequence[Experiment], now: datetime) -> Message:
@@ -405,17 +409,19 @@ HELP = (
     "shipped movie reviews\n"
     "`/katib-tune default on default learning_rate=2e-4..4e-3:log r=8,16,32 trials=6 parallel=2`\n"
     "`/katib-tune meta-llama/Llama-3.2-1B on imdb split=train[:1000] trials=20 for=2h`",
-    "`/katib-tune` opens the form, `/katib-tune form …` opens it filled\n"
-    "`/katib-tune list`, `status NAME`, `stop NAME`\n"
+    "`/katib-tune` opens the form\n"
+    "{verbs}\n"
     "`/katib-best [Experiment, model or dataset]` finds the optimal hyperparameters again",
     "Ranges are `a..b`, with `:log`, `:int` or `:step=x`; lists are `a,b,c`; plain values are "
     "fixed. Every field of the form can be typed by its name.",
 )
 
 
-def help_text() -> Message:
-    """How to start, in three examples."""
-    return _message(HELP[0], map(b.section, HELP))
+def help_text(capabilities: Container[str]) -> Message:
+    """How to start, in three examples, and the verbs that the engine has."""
+    lines = [f"`/katib-tune {u.written}` {u.does}" for u in verbs.offered(capabilities)]
+    shown = "\n".join(lines)
+    return _message(HELP[0], [b.section(part.format(verbs=shown)) for part in HELP])
 
 
 def refusal(error: TuneError, typed: str = "") -> Message:

@@ -341,6 +341,11 @@ class EngineContract:
         trial = until(engine, name, is_over).status.trials[0]
         assert "result=" in engine.logs(name, trial.name)
 
+    def test_the_log_of_a_failed_trial_is_kept(self, engine: Engine, objective: Objective) -> None:
+        wanted = a_spec(objective("failing"), max_failed_trial_count=1, parallel_trial_count=1)
+        status = until(engine, start(engine, wanted), is_over).status
+        assert engine.logs(wanted.name, status.trials[0].name).strip()
+
     def test_logs_of_an_unknown_trial_are_not_found(
         self, engine: Engine, objective: Objective
     ) -> None:

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ from tests.engines.contract import (
     start,
     until,
 )
+from tests.engines.contract_actions import ActionsContract
 
 SOURCES: dict[Kind, str] = {
     "quick": """
@@ -99,7 +100,7 @@ def objective() -> Objective:
     return lambda kind: python(SOURCES[kind])
 
 
-class TestTheContract(EngineContract):
+class TestTheContract(EngineContract, ActionsContract):
     """The local engine keeps every promise of an engine."""
 
 
@@ -621,6 +622,26 @@ def test_code_from_a_spec_is_refused_unless_it_is_allowed(state_dir: Path) -> No
     with pytest.raises(SpecError):
         engine.save(a_record(wanted))
     assert not state_dir.exists()
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda engine: engine.extend("any", 20, "U1"),
+        lambda engine: engine.set_parallel("any", 4, "U1"),
+        lambda engine: engine.retry_trial("any", "any-1", "U1"),
+        lambda engine: engine.adopt("any", "C1", "U1", "ada"),
+    ],
+    ids=["extend", "parallel", "retry", "adopt"],
+)
+def test_an_action_that_it_lacks_is_refused_with_what_to_do_instead(
+    state_dir: Path, ask: Callable[[LocalEngine], object], request: pytest.FixtureRequest
+) -> None:
+    engine = LocalEngine(state_dir, allow_code=False, start=False)
+    assert request.node.callspec.id not in engine.capabilities
+    with pytest.raises(EngineError, match="local engine") as refused:
+        ask(engine)
+    assert refused.value.hint
 
 
 # -- real training

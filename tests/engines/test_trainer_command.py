@@ -13,6 +13,7 @@ from bot.engines.trainer_command import (
     MetricLine,
     Progress,
     fetch_command,
+    last_reason,
     last_words,
     read_line,
     read_result,
@@ -205,3 +206,10 @@ def test_the_last_words_are_the_last_error_or_the_last_line() -> None:
     assert last_words("a\nerror: one\nerror: two\n  at exit\n") == "two"
     assert last_words("a\n\nb\n") == "b"
     assert last_words("") == ""
+
+
+def test_the_last_reason_is_a_line_of_its_own() -> None:
+    log = "reason: BadSplit\nerror: one\nreason: Diverged\r\nerror: for some reason: two\n"
+    assert last_reason(log + "the reason: none\n") == "Diverged"
+    assert last_reason("error: one\n") == ""
+    assert last_reason("") == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bot.engines.local import LocalEngine
 from bot.workspace.person import filled
 from tests.scenarios.conftest import Bot, shown
 
@@ -120,6 +121,36 @@ def test_stop_ends_it_with_the_best_so_far(bot: Bot) -> None:
     assert "Stopped" in card["text"] or "Killed" in card["text"]
     assert "stop_experiment" not in shown(card), "what has ended cannot be stopped again"
     assert "long" in shown(bot.ephemeral("/katib-tune stop long"))
+
+
+def test_logs_shows_what_a_trial_printed_to_whoever_asked(bot: Bot) -> None:
+    bot.ephemeral(bot.line("loud", "trials=2", "failed=2").replace("a=10..20", "a=1,2 bad=1"))
+    bot.wait_for("loud", "ended")
+    trials = LocalEngine(bot.state, allow_code=True, start=False).get("loud").status.trials
+    assert trials
+    for trial in trials:
+        said = "a is bad" if trial.parameters["a"] == 1 else "score="
+        for typed in (f"loud {trial.number}", f"loud {trial.name}", trial.name):
+            answer = bot.ephemeral(f"/katib-tune logs {typed}")
+            assert said in shown(answer)
+            assert "rich_text_preformatted" in shown(answer)
+    unknown = shown(bot.ephemeral("/katib-tune logs loud 77"))
+    assert "`loud` has no trial `77`" in unknown
+    assert "is an Experiment, not a trial" in shown(bot.ephemeral("/katib-tune logs loud"))
+    assert "There is no trial `loud-er`" in shown(bot.ephemeral("/katib-tune logs loud-er"))
+
+
+def test_what_the_engine_does_not_have_is_not_offered_and_says_what_to_do_instead(
+    bot: Bot,
+) -> None:
+    offered = shown(bot.ephemeral("/katib-tune help"))
+    assert "/katib-tune logs" in offered
+    assert "/katib-tune extend" not in offered
+    for typed in ("extend llama trials=20", "extend", "parallel llama 4", "retry llama 3"):
+        answer = shown(bot.ephemeral(f"/katib-tune {typed}"))
+        assert "The local engine cannot" in answer, typed
+        assert "tart" in answer, "what to do instead"
+    assert "those that were started with me" in shown(bot.ephemeral("/katib-tune watch other"))
 
 
 def test_show_trials_shows_them_to_whoever_pressed(bot: Bot) -> None:

@@ -10,11 +10,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bot import prior
-from bot.errors import SpecError
+from bot.errors import NotFoundError, SpecError
 from bot.hyperparameters import LORA, TRAINING
-from bot.slack import command
+from bot.slack import command, verbs
 from bot.slack.command import LineError, TuneCommand, parse_tune
+from bot.slack.verbs import Words
 from bot.spec import FIELDS, TuneSpec, read, to_data
+from bot.status import ExperimentCondition, ExperimentStatus
+from tests.experiments import trial
 from tests.guide import CUSTOM, LLAMA, SOURCE
 from tests.specs import HYPERPARAMETER, OWN_NAMES, SPECS
 
@@ -53,12 +56,88 @@ def completed(text: str, read_file: Callable[[str], str] | None = None) -> TuneS
         ("HELP me", TuneCommand("help", text="HELP me")),
         ("list", TuneCommand("list", text="list")),
         ("list 3", TuneCommand("list", page=3, text="list 3")),
-        ("status llama", TuneCommand("status", name="llama", text="status llama")),
-        ("stop “llama”", TuneCommand("stop", name="llama", text="stop “llama”")),
+        ("status llama", TuneCommand("status", words=Words("llama"), text="status llama")),
+        ("stop “llama”", TuneCommand("stop", words=Words("llama"), text="stop “llama”")),
+        ("watch llama", TuneCommand("watch", words=Words("llama"), text="watch llama")),
     ],
 )
 def test_a_verb_says_what_is_wanted(text: str, expected: TuneCommand) -> None:
     assert parse_tune(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("extend llama 20", Words("llama", count=20)),
+        ("extend llama trials=20", Words("llama", count=20)),
+        ("Extend max_trial_count = 20 llama", Words("llama", count=20)),
+        ("parallel llama 4", Words("llama", count=4)),
+        ("parallel llama parallel=4", Words("llama", count=4)),
+        ("retry llama-abc12345", Words(trial="llama-abc12345")),
+        ("retry llama 3", Words("llama", "3")),
+        ("retry llama “llama-baseline”", Words("llama", "llama-baseline")),
+        ("logs llama-3", Words(trial="llama-3")),
+        ("logs llama 3", Words("llama", "3")),
+    ],
+)
+def test_the_words_behind_a_verb_are_a_name_a_trial_and_a_number(text: str, words: Words) -> None:
+    assert parse_tune(text).words == words
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("watch", "`watch` takes the name of one Experiment."),
+        ("extend llama", "the name of one Experiment and a number, not `llama`."),
+        ("extend llama ten", "max_trial_count is a whole number of at least 1, not `ten`."),
+        ("extend llama trials=0", "max_trial_count is a whole number of at least 1, not `0`."),
+        ("extend llama parallel=4", "`parallel=` is not what this verb takes."),
+        ("parallel llama -2", "parallel_trial_count is a whole number of at least 1, not `-2`."),
+        ("extend llama 20 30", "the name of one Experiment and a number, not `llama 20 30`."),
+        ("retry", "the name of one Experiment and a trial's number, or a trial's name."),
+        ("logs a b c", "or a trial's name, not `a b c`."),
+        ("logs “llama 3", "A quote is never closed"),
+    ],
+)
+def test_a_verb_says_what_it_takes_and_what_it_got(text: str, said: str) -> None:
+    error = refusal(text)
+    assert said in error.message
+    assert error.hint or "quote" in said
+
+
+@pytest.mark.parametrize("usage", verbs.USAGES.values(), ids=lambda usage: usage.written)
+def test_a_verb_can_be_typed_as_it_is_written_in_help(usage: verbs.Usage) -> None:
+    asked = parse_tune(usage.written.replace("…", ""))
+    assert verbs.USAGES[asked.verb] is usage
+    given = {field for field in ("name", "trial", "count") if getattr(asked.words, field)}
+    assert given == set(usage.takes)
+
+
+def test_a_verb_is_known_even_if_its_words_cannot_be_read() -> None:
+    assert command.verb("extend") == "extend"
+    assert command.verb("‘extend’ on default") == "tune"
+    assert command.verb("“extend") == "tune"
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("x-abc12345", 1), ("abc12345", 1), ("1", 1), ("#1", 1), ("baseline", 0), ("x-baseline", 0)],
+)
+def test_a_trial_is_found_by_its_name_its_end_or_its_number(text: str, number: int) -> None:
+    trials = (trial(0), trial(1))
+    named = ("x-baseline", "x-abc12345")
+    trials = tuple(t.model_copy(update={"name": n}) for t, n in zip(trials, named, strict=True))
+    status = ExperimentStatus(condition=ExperimentCondition.RUNNING, trials=trials)
+    assert verbs.find_trial("x", status, text).number == number
+    with pytest.raises(NotFoundError) as unknown:
+        verbs.find_trial("x", status, "7")
+    assert str(unknown.value) == "`x` has no trial `7`. It has trials 0 to 1."
+
+
+def test_the_experiment_is_found_from_a_trials_name() -> None:
+    assert next(verbs.experiment_names("llama-8b-abc12345")) == "llama-8b"
+    assert list(verbs.experiment_names("a-b-retry-1")) == ["a-b-retry", "a-b", "a"]
+    assert list(verbs.experiment_names("llama")) == []
 
 
 @pytest.mark.parametrize(

@@ -5,20 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from bot import prior, spec, wording
+from bot.engines.base import Capability
 from bot.errors import EngineError, SpecError
 from bot.notifications import Ended, NewBest, Notification, Started, failures
-from bot.slack import blocks, command, messages
+from bot.slack import answers, blocks, command, messages
 from bot.slack.messages import Message
 from bot.status import Experiment, ExperimentCondition, Observation, TrialCondition, TrialStatus
 from bot.workspace.validate import check_message, text_length
 from tests.experiments import NAME, at, ended, experiment, failed, trial, wanted
 
-ALL = frozenset({"stop", "logs"})
+ALL = frozenset(get_args(Capability))
 NOW = at(155)
 TRIALS = (
     trial(0, 0.712, known_good=True),
@@ -318,13 +319,27 @@ def test_the_list_has_a_line_for_each_and_says_how_to_begin_without_one() -> Non
 def test_the_examples_of_help_can_be_typed() -> None:
     examples = [
         line.strip("`").partition("` ")[0]
-        for line in read(messages.help_text()).splitlines()
+        for line in read(messages.help_text(ALL)).splitlines()
         if line.startswith("`/katib-tune ") and " on " in line
     ]
     assert len(examples) == 3
     for example in examples:
         asked = command.parse_tune(example.removeprefix("/katib-tune ").rstrip("`"))
         spec.read({**prior.complete(asked.data), "name": "x"})
+
+
+def test_help_offers_only_what_the_engine_has() -> None:
+    for capabilities, offered in ((ALL, True), (frozenset({"stop", "logs"}), False)):
+        shown = read(messages.help_text(capabilities))
+        assert "/katib-tune stop NAME" in shown and "/katib-tune logs NAME 3" in shown
+        for verb in ("extend", "parallel", "retry", "watch"):
+            assert (f"/katib-tune {verb} " in shown) is offered
+
+
+def test_the_status_says_first_that_it_may_be_old() -> None:
+    shown = messages.status(experiment(TRIALS), NOW, "The engine has not answered for 2 min.")
+    assert shown.blocks[0]["text"]["text"] == "⚠️ The engine has not answered for 2 min."
+    assert shown.blocks[1:] == messages.status(experiment(TRIALS), NOW).blocks
 
 
 def test_a_refusal_points_at_the_word_and_gives_the_line_put_right() -> None:
@@ -420,10 +435,19 @@ def rendered() -> Iterator[tuple[str, Message]]:
         yield f"{label}: best", messages.best([found], NASTY, links, at(4000))
         yield f"{label}: started", messages.started(found, links[worst.name])
         yield f"{label}: stopping", messages.stopping(found)
+        yield f"{label}: status, old", messages.status(found, at(4000), NASTY * 60)
+        for anew in (True, False):
+            yield f"{label}: watched", answers.watched(found, links[worst.name], anew=anew)
+        yield f"{label}: extended", answers.extended(found, found)
+        yield f"{label}: parallel", answers.parallel(found)
+        for each in found.status.trials[:3]:
+            yield f"{label}: retried", answers.retried(found, each)
+            yield f"{label}: logs", answers.logs(found, each, f"{NASTY * 60}\n" * 300)
+            yield f"{label}: no logs", answers.logs(found, each, "")
     yield "ranking", messages.best(many, NASTY * 60, links, at(4000))
     yield "nothing", messages.best([], NASTY * 60, {}, at(4000), known=many)
     yield "list", messages.listing(many, at(4000))
-    yield "help", messages.help_text()
+    yield "help", messages.help_text(ALL)
     error = SpecError.of(SpecError(NASTY * 60, hint=NASTY * 60) for _ in range(50))
     yield "refusal", messages.refusal(error, NASTY * 60)
 

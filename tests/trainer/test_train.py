@@ -143,6 +143,15 @@ def test_nothing_is_saved_unless_asked(tried: Run, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_accumulated_batches_are_one_step_whose_loss_is_the_mean_of_its_rows(tried: Run) -> None:
+    # NB: the Trainer adds the means of BERT's batches up.
+    small = {"per_device_train_batch_size": 4, "gradient_accumulation_steps": 4}
+    recorder = tried(**small, num_train_epochs=1)
+    assert curve(recorder, "loss")[0] == pytest.approx(0.69, abs=0.05)
+    assert recorder.curve[-1]["step"] == 10
+    assert recorder.facts["rows_per_step"] == 16
+
+
 def test_smoothed_labels_are_for_training_not_for_the_evaluation(tried: Run) -> None:
     plain, smooth = (
         tried(label_smoothing_factor=factor, learning_rate="0", num_train_epochs=1)

@@ -1,0 +1,147 @@
+"""Hugging Face's Trainer, made to count every row once: any number of processes, the same numbers.
+
+What it leaves to chance with several processes: it repeats rows to fill the last batch, in training
+and in the evaluation's loss; some models take no notice of how many rows a whole step has, and then
+gradients and losses are too large by the number of processes and of accumulated batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import RandomSampler, Sampler, SequentialSampler
+from transformers import EvalPrediction, Trainer
+from transformers.trainer_pt_utils import LengthGroupedSampler
+
+from trainer import classification
+from trainer.errors import TrialError
+from trainer.result import Recorder
+
+NO_LABEL = -100  # PyTorch's mark for a row that does not count.
+
+
+class WatchedTrainer(Trainer):
+    """The Trainer, with a loss that must stay finite and evaluations that can be compared."""
+
+    def __init__(self, recorder: Recorder, train_dataset: Sequence[Any], **options: Any) -> None:
+        self._recorder = recorder
+        filled = Filled(train_dataset)
+        super().__init__(
+            train_dataset=filled,
+            compute_loss_func=self._loss,
+            compute_metrics=_scores,
+            preprocess_logits_for_metrics=_logits,
+            **options,
+        )
+
+    def training_step(self, *args: Any, **options: Any) -> torch.Tensor:
+        loss: torch.Tensor = super().training_step(*args, **options)
+        if not torch.isfinite(loss):
+            step = self.state.global_step + 1
+            raise TrialError(
+                "Diverged",
+                f"The training loss became {loss.item()} in step {step}; try a smaller learning "
+                "rate or a warm-up.",
+            )
+        return loss
+
+    def evaluate(self, *args: Any, **options: Any) -> dict[str, float]:
+        with self._recorder.phase("eval"):
+            found: dict[str, float] = super().evaluate(*args, **options)
+        return found
+
+    def evaluation_loop(self, *args: Any, **options: Any) -> Any:
+        # NB: the Trainer's own loss counts the rows that fill the last batches, too.
+        output = super().evaluation_loop(*args, **options)
+        output.metrics["eval_loss"] = output.metrics.pop("eval_row_loss")
+        return output
+
+    def _loss(
+        self, outputs: Any, labels: torch.Tensor, num_items_in_batch: torch.Tensor | int | None
+    ) -> torch.Tensor:
+        """The mean over all rows of a step, wherever they are: this process' part of it."""
+        logits = outputs["logits"] if isinstance(outputs, dict) else outputs[0]
+        # Smoothed labels are for training: trials with different smoothing must be comparable.
+        smoothing = self.args.label_smoothing_factor if self.model.training else 0.0
+        total = torch.nn.functional.cross_entropy(
+            logits.float(),
+            labels.to(logits.device),
+            ignore_index=NO_LABEL,
+            reduction="sum",
+            label_smoothing=smoothing,
+        )
+        return total / (len(labels) if num_items_in_batch is None else num_items_in_batch)
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        order = super()._get_train_sampler(train_dataset)
+        shared = isinstance(order, (RandomSampler, LengthGroupedSampler, SequentialSampler))
+        if self.args.world_size == 1 or not shared:
+            return order
+        whole = 1 if self.args.dataloader_drop_last else self._rows_per_round()
+        seed = self.args.data_seed if self.args.data_seed is not None else self.args.seed
+        return SharedOrder(order, whole, seed)
+
+    def _rows_per_round(self) -> int:
+        return int(self.args.train_batch_size * self.args.world_size)
+
+
+class Filled(Sequence[Any]):
+    """Rows to train on, and behind them, at index `len`, a filler that does not count."""
+
+    def __init__(self, rows: Sequence[Any]) -> None:
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._rows)
+
+    def __getitem__(self, index: Any) -> Any:
+        if index == len(self._rows):
+            return {**self._rows[0], "labels": NO_LABEL}
+        return self._rows[index]
+
+
+class SharedOrder(Sampler[int]):
+    """Each epoch's order of the rows, the same on all processes and as one process has it.
+
+    After the last row come fillers, up to a multiple of `whole`, so that every process gets as many
+    batches as the others and no row is used twice.
+    """
+
+    def __init__(self, order: Any, whole: int, seed: int) -> None:
+        self._order = order
+        self._fill = -len(order) % whole
+        self._seed = seed
+        self._epoch = 0
+
+    def __len__(self) -> int:
+        return len(self._order) + self._fill
+
+    def __iter__(self) -> Iterator[int]:
+        # As the Trainer's own on one process: the seed and the number of the epoch.
+        self._order.generator = torch.Generator().manual_seed(self._seed + self._epoch)
+        self._epoch += 1
+        yield from self._order
+        yield from [len(self._order)] * self._fill
+
+
+def _logits(outputs: Any, labels: torch.Tensor) -> torch.Tensor:
+    """The logits alone: some models also give their cache, which would fill the memory."""
+    logits: torch.Tensor = outputs[0] if isinstance(outputs, tuple) else outputs
+    return logits
+
+
+def _scores(found: EvalPrediction) -> dict[str, float]:
+    logits, labels = np.asarray(found.predictions), np.asarray(found.label_ids)
+    return {**classification.scores(logits, labels), "row_loss": row_loss(logits, labels)}
+
+
+def row_loss(logits: np.ndarray, labels: np.ndarray) -> float:
+    """The cross-entropy, as the mean over the rows."""
+    rows = torch.from_numpy(logits).double(), torch.from_numpy(labels).long()
+    return float(torch.nn.functional.cross_entropy(*rows))
