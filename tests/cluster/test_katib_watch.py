@@ -14,6 +14,7 @@ import pytest
 from bot.engines.katib_watch import PAGE, Mirror
 from bot.engines.katib_wire import ConfigMap, Event, KatibExperiment, Pod
 from bot.engines.kube import CONFIG_MAPS, EVENTS, EXPERIMENTS, PODS, TRAINJOBS, Kube
+from bot.engines.kube_errors import ApiError
 from tests.cluster.waiting import until
 
 pytestmark = pytest.mark.cluster
@@ -190,6 +191,16 @@ def test_only_warnings_are_followed_where_a_field_selects(
     assert [each.message for each in mirror.values()] == ["no room"]
 
 
+def accepted(kube: Kube, path: str, body: dict[str, Any]) -> bool:
+    try:
+        kube.post(path, body)
+    except ApiError as error:
+        assert "service account" in error.message
+        assert not error.is_permanent
+        return False
+    return True
+
+
 def test_pods_and_experiments_are_read_as_small_values(
     kube: Kube, namespace: str, start: Start
 ) -> None:
@@ -199,8 +210,8 @@ def test_pods_and_experiments_are_read_as_small_values(
     assert experiments.wait(WAIT_S)
     spec = {"containers": [{"name": "main", "image": "none",
                             "resources": {"limits": {"nvidia.com/gpu": "1"}}}]}  # fmt: skip
-    kube.post(PODS.path(namespace), {"metadata": {"name": "x", "labels": {"job-name": "x"}},
-                                     "spec": spec})  # fmt: skip
+    body = {"metadata": {"name": "x", "labels": {"job-name": "x"}}, "spec": spec}
+    until(lambda: accepted(kube, PODS.path(namespace), body), "the namespace's service account")
     until(lambda: pods.get("x"), "the pod")
     found = pods.get("x")
     assert found and found.spec.containers
