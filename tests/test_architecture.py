@@ -41,7 +41,8 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
         "bot.engines.kube_config", "bot.engines.kube_session", "bot.engines.kube",
         "bot.leader", "bot.engines.katib_lease", "bot.engines.katib_access",
         "bot.engines.katib_installed", "bot.engines.katib_offers", "bot.engines.katib_doctor",
-        "bot.engines.katib_watch", "bot.outbox", "bot.poller", "bot.slack.actions",
+        "bot.engines.katib_watch", "bot.engines.katib_site", "bot.engines.katib_drive",
+        "bot.engines.katib", "bot.outbox", "bot.poller", "bot.slack.actions",
         "bot.slack.conversation", "bot.slack.app", "bot.web", "bot.health",
     ),
     "root": (
