@@ -32,7 +32,7 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
         "bot.engines.katib_places", "bot.engines.katib_resume", "bot.engines.katib_status",
         "bot.engines.katib_records", "bot.engines.katib_reader", "bot.engines.katib_adopt",
         "bot.engines.katib_store", "bot.engines.kube_errors",
-        "bot.engines.kube_refusals",
+        "bot.engines.kube_refusals", "bot.engines.katib_pods",
     ),
     "effects": (
         "bot.engines.local_hardware", "bot.engines.local_wire", "bot.engines.local_process",
@@ -46,6 +46,7 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
         "bot.slack.conversation", "bot.slack.app", "bot.web", "bot.health",
     ),
     "root": (
+        "bot.replicas",
         "bot.choose", "bot.embedded", "bot.compose", "bot.terminal", "bot.doctor", "bot.demo",
         "bot.__main__",
     ),
