@@ -56,7 +56,7 @@ def _settings(settings: Settings) -> Iterator[Finding]:
             f"set ({str(value.get_secret_value())[:5]}…)" if isinstance(value, SecretStr) else value
         )
         name = variable(field)
-        yield Finding("ok", "setting", f"{name} is {'not set' if value is None else shown}.")
+        yield Finding("ok", "setting", f"{name} is {'not set' if value in (None, '') else shown}.")
 
 
 def _slack(settings: Settings) -> Iterator[Finding]:

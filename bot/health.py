@@ -76,6 +76,10 @@ class Health:
             poller.open_experiments if self._leads() else 0,
         )  # fmt: skip
         yield gauge(
+            "katib_tune_untold_experiments", "Experiments with news or a card that Slack did not "
+            "take at the last look.", poller.untold if self._leads() else 0,
+        )  # fmt: skip
+        yield gauge(
             "katib_tune_last_poll_timestamp_seconds", "When the engine was last read; 0: not yet.",
             poller.polled_at.timestamp() if poller.polled_at else 0,
         )  # fmt: skip

@@ -30,6 +30,8 @@ GATHER_S = 0.05  # changes that come in a burst are one poll
 CARD_BY_TIME_S = 15.0  # how often a card is drawn anew for the time that it shows
 AGAIN_S = 1.0  # when what Slack did not take is offered again
 PATIENCE_S = 60.0
+# Longer than the two calls to Slack that post a root message may take, one after the other.
+ROOT_GRACE_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -37,12 +39,14 @@ class _Seen:
     """An Experiment as it was last told.
 
     `polled` is the engine's object, None if it was not the poll that told; `due` is when it is
-    looked at again although it has not changed; `stamp` orders tellings and polls.
+    looked at again although it has not changed; `stamp` orders tellings and polls; `is_told`
+    whether Slack took everything.
     """
 
     polled: Experiment | None
     due: float
     stamp: int
+    is_told: bool = True
 
 
 class Poller:
@@ -129,6 +133,11 @@ class Poller:
     def unreachable(self) -> str:
         """Why the engine could not be read at the last look; "" if it could."""
         return self._unreachable[1] if self._unreachable else ""
+
+    @property
+    def untold(self) -> int:
+        """How many Experiments have something that Slack did not take at the last look."""
+        return sum(not seen.is_told for seen in list(self._seen.values()))
 
     @property
     def trouble(self) -> str:
@@ -223,12 +232,12 @@ class Poller:
             if seen is not None and seen.stamp > stamp:
                 self.wake()  # told meanwhile, of something newer
                 return
-            wait = AGAIN_S
+            is_told = False
             try:
-                if self._tell(experiment):
-                    wait = CARD_BY_TIME_S
+                is_told = self._tell(experiment)
             finally:
-                self._seen[experiment.name] = _Seen(experiment, self._clock() + wait, stamp)
+                due = self._clock() + (CARD_BY_TIME_S if is_told else AGAIN_S)
+                self._seen[experiment.name] = _Seen(experiment, due, stamp, is_told)
 
     def tell(self, name: str) -> None:
         """Bring one thread up to date: a root, then its Experiment, then replies and the card.

@@ -181,9 +181,11 @@ def test_what_slack_did_not_take_is_offered_again_though_nothing_changed(bench: 
     bench.engine.put(ended([trial(0, 0.7)]))
     bench.poller.poll_once()
     assert bench.replies() == ["started"]
+    assert bench.poller.untold == 1
     bench.clock.seconds += 1 + AGAIN_S
     bench.poller.poll_once()
     assert bench.replies() == ["started", "ended"]
+    assert bench.poller.untold == 0
     assert bench.engine.get(NAME).record.told.ended
 
 

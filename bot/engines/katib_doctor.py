@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 
@@ -53,7 +52,6 @@ class Served:
         trainer_image: of the trials.
         template: the trial template's file.
         own_namespace: where the bot keeps its Lease; None without replicas.
-        trial_kind: of trials with the trainer; None if all are Jobs, "template" as it says.
         storage_class: of the volumes; "" the cluster's default.
     """
 
@@ -61,7 +59,6 @@ class Served:
     trainer_image: str
     template: Path | None = None
     own_namespace: str | None = None
-    trial_kind: TrialKind | Literal["template"] | None = "template"
     storage_class: str = ""
 
 
@@ -87,26 +84,23 @@ def examine_trials(trainer_image: str, template: Path | None) -> Iterator[Findin
 def examine(kube: Kube, served: Served) -> Iterator[Finding]:
     """Every finding in one cluster; ends early if it cannot be asked at all."""
     template, _ = _template(served.template)
-    kind = template.trial_kind if served.trial_kind == "template" else served.trial_kind
     try:
-        yield from _cluster(kube, served, template, kind)
+        yield from _cluster(kube, served, template)
     except (ApiError, Unreachable) as error:
         yield Finding("wrong", "cluster", str(error))
 
 
-def _cluster(
-    kube: Kube, served: Served, template: TrialTemplate, kind: TrialKind | None
-) -> Iterator[Finding]:
+def _cluster(kube: Kube, served: Served, template: TrialTemplate) -> Iterator[Finding]:
     version = msgspec.json.decode(kube.get("/version"), type=_Version).git_version
     said = f"The API server at {kube.server} answers (Kubernetes {version})."
     yield Finding("ok", "cluster", said)
     yield from katib_installed.katib(kube)
-    yield from katib_installed.operator(kube, kind)
+    yield from katib_installed.operator(kube, template)
     yield from katib_offers.storage(kube, served.storage_class)
     for namespace in served.namespaces:
         yield from _namespace(kube, namespace)
         yield from katib_offers.quota(kube, namespace, template.gpu_resource)
-        yield from _permissions(kube, namespace, kind)
+        yield from _permissions(kube, namespace, template.trial_kind)
         yield from _tried(kube, Cluster(namespace=namespace, trainer_image=served.trainer_image))
     if served.own_namespace is not None:
         own = [each for each in katib_permissions.PERMISSIONS if each.own_namespace]
@@ -121,9 +115,9 @@ def _template(path: Path | None) -> tuple[TrialTemplate, Finding]:
         template = katib_template.from_file(path)
     except TuneError as error:
         return TrialTemplate(), Finding("wrong", "trials", str(error))
-    which = str(path) if path else "of mine"
+    which = f"The trial template {path}" if path else "My own trial template"
     kind, gpu = template.trial_kind, template.gpu_resource
-    said = f"The trial template {which} is used: trials are {kind}s, and a GPU is called {gpu}."
+    said = f"{which} is used: trials are {kind}s, and a GPU is called {gpu}."
     return template, Finding("ok", "trials", said)
 
 
@@ -185,7 +179,7 @@ def _namespace(kube: Kube, name: str) -> Iterator[Finding]:
         )
 
 
-def _permissions(kube: Kube, namespace: str, kind: TrialKind | None) -> Iterator[Finding]:
+def _permissions(kube: Kube, namespace: str, kind: TrialKind) -> Iterator[Finding]:
     asked = [each for each in katib_permissions.needed(kind) if not each.own_namespace]
     found = list(katib_access.lacking(kube, namespace, asked))
     yield from found

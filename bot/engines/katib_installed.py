@@ -7,7 +7,7 @@ from datetime import datetime
 
 import msgspec
 
-from bot.engines.katib_template import TrialKind
+from bot.engines.katib_template import TrialKind, TrialTemplate
 from bot.engines.katib_wire import Listed, Object, Pod
 from bot.engines.kube import CRDS, PODS, Kube
 from bot.engines.kube_errors import ApiError
@@ -45,21 +45,23 @@ def katib(kube: Kube) -> Iterator[Finding]:
     )  # fmt: skip
 
 
-def operator(kube: Kube, kind: TrialKind | None) -> Iterator[Finding]:
-    """Whether the trials' kind of job is served, and Katib knows it; None if all are Jobs."""
-    if kind is None:
-        yield Finding("note", "Katib", "All trials are Jobs: no training operator is asked for.")
-        return
+def operator(kube: Kube, template: TrialTemplate) -> Iterator[Finding]:
+    """Whether the trials' kind of job is served, and Katib knows it.
+
+    A missing one is wrong if the template names it; else it may be that all trials are Jobs.
+    """
+    kind = template.trial_kind
     version, plural, who = OPERATORS[kind]
-    if plural not in _served(kube, version):
-        yield Finding(
-            "wrong", "Katib", f"{who[0].upper()}{who[1:]} is not installed here: the cluster does "
-            f"not serve {plural} of {version}. Install it, and restart Katib's controller "
-            "afterwards; until then only custom objectives that are Jobs can run.",
-        )  # fmt: skip
+    if plural in _served(kube, version):
+        yield Finding("ok", "Katib", f"The trials' kind is served ({kind}, {version}).")
+        yield from _order_of_start(kube, kind, plural, version.partition("/")[0])
         return
-    yield Finding("ok", "Katib", f"The trials' kind is served ({kind}, {version}).")
-    yield from _order_of_start(kube, kind, plural, version.partition("/")[0])
+    yield Finding(
+        "wrong" if "trial_kind" in template.model_fields_set else "note", "Katib",
+        f"{who[0].upper()}{who[1:]} is not installed here: the cluster does not serve {plural} of "
+        f"{version}. Custom objectives run as Jobs and need none; for trials with the trainer "
+        "install it, and restart Katib's controller afterwards.",
+    )  # fmt: skip
 
 
 def _order_of_start(kube: Kube, kind: TrialKind, plural: str, group: str) -> Iterator[Finding]:

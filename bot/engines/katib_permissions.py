@@ -23,7 +23,7 @@ class Permission:
         subresource: such as `log`.
         cluster: asked for without a namespace (ClusterRole).
         optional: only `doctor` looks at it; the bot works without.
-        trial_kind: needed only if trials are of that kind; "" always.
+        trial_kind: needed only if trials are of that kind; None always.
         own_namespace: needed only in the namespace where the bot itself runs.
     """
 
@@ -91,6 +91,6 @@ PERMISSIONS: tuple[Permission, ...] = (
 )  # fmt: skip
 
 
-def needed(trial_kind: TrialKind | None) -> Sequence[Permission]:
-    """The table without the other kinds of trials; with None without any (Jobs alone)."""
+def needed(trial_kind: TrialKind) -> Sequence[Permission]:
+    """The table without the other kinds of trials."""
     return [each for each in PERMISSIONS if each.trial_kind in (None, trial_kind)]

@@ -134,8 +134,10 @@ class ContainerState(msgspec.Struct, frozen=True, rename="camel"):
 
 class ContainerStatus(msgspec.Struct, frozen=True, rename="camel"):
     name: str = ""
+    ready: bool = False
     restart_count: int = 0
     state: ContainerState = ContainerState()
+    last_state: ContainerState = ContainerState()
 
 
 class Resources(msgspec.Struct, frozen=True, rename="camel"):
@@ -178,6 +180,11 @@ class ObjectReference(msgspec.Struct, frozen=True, rename="camel"):
     uid: str = ""
 
 
+class EventSeries(msgspec.Struct, frozen=True, rename="camel"):
+    count: int = 0
+    last_observed_time: datetime | None = None
+
+
 class Event(msgspec.Struct, frozen=True, rename="camel"):
     """A core/v1 Event. `last_timestamp` is None for events of the newer API: `event_time` then."""
 
@@ -190,6 +197,7 @@ class Event(msgspec.Struct, frozen=True, rename="camel"):
     first_timestamp: datetime | None = None
     last_timestamp: datetime | None = None
     event_time: datetime | None = None
+    series: EventSeries | None = None
 
 
 class JobStatus(msgspec.Struct, frozen=True, rename="camel"):

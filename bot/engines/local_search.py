@@ -13,14 +13,14 @@ from pathlib import Path
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from bot import prior
-from bot.engines import local_process, local_status
-from bot.engines.local_outcome import DISK_FULL, Remains, Verdict, outcome
+from bot.engines import endings, local_process, local_status
+from bot.engines.local_outcome import Remains, Verdict, outcome
 from bot.engines.local_process import LOG_FILE, TrialProcess, tail
 from bot.engines.local_records import Entry, StudyFile, explain
 from bot.engines.local_status import DEVICES, KNOWN_GOOD, OUTCOME, STARTED, TIME, Outcome
 from bot.engines.local_study import grid_point, parameters, sampler, seed_of, suggest
 from bot.engines.local_trials import Trials, environment_of
-from bot.engines.trainer_command import fetch_command, last_words
+from bot.engines.trainer_command import DISK_FULL, fetch_command, last_words
 from bot.spec import Scalar, TuneSpec
 from bot.status import Ending, Experiment, TrialCondition, TrialStatus
 
@@ -84,7 +84,7 @@ class Search:
         """When `step` must be called again even if nothing happens."""
         times = [self.trials.next_deadline()]
         if self.entry.ending is None:
-            times.append(local_status.deadline(self.spec, self.statuses()))
+            times.append(endings.deadline(self.spec, self.statuses()))
         return min((time for time in times if time), default=None)
 
     def demand(self) -> int:
@@ -117,14 +117,14 @@ class Search:
             return
         record = self.entry.record
         self._file.write_record(self.entry, record.model_copy(update={"stopped_by": by}))
-        self._file.write_ending(self.entry, local_status.stopped(by, now))
+        self._file.write_ending(self.entry, endings.stopped(by, now))
         if self._fetching:
             self._fetching.stop()
 
     def fail(self, message: str, now: datetime) -> None:
         """End it because it cannot go on."""
         if self.entry.ending is None:
-            self._file.write_ending(self.entry, local_status.failed(message, now))
+            self._file.write_ending(self.entry, endings.failed(message, now))
 
     def interrupt(self) -> None:
         """End what runs so that the next engine takes it up again."""

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from optuna.trial import FrozenTrial, TrialState
 
+from bot.engines import endings
 from bot.engines.local_study import parameters
 from bot.spec import Frozen, TuneSpec
 from bot.status import (
     Ending,
     Experiment,
     ExperimentCondition,
-    ExperimentStatus,
     Observation,
     Record,
     TrialCondition,
@@ -80,24 +80,11 @@ def experiment(
     record: Record, trials: Sequence[TrialStatus], ending: Ending | None, message: str = ""
 ) -> Experiment:
     """An Experiment as it is; it has ended when its end is decided and no trial runs any more."""
-    best = optimal_trial(record.spec, trials)
-    over = ending is not None and all(trial.condition.is_final for trial in trials)
-    started = [trial.start_time for trial in trials if trial.start_time]
-    completed = [trial.completion_time for trial in trials if trial.completion_time]
-    if ending and over:
-        condition = ending.condition
-    else:
-        condition = ExperimentCondition.RUNNING if started else ExperimentCondition.CREATED
-    status = ExperimentStatus(
-        condition=condition,
-        reason=ending.reason if ending and over else f"Experiment{condition}",
-        message=ending.message if ending and over else message,
-        start_time=min(started, default=None),
-        completion_time=max([ending.time, *completed]) if ending and over else None,
-        trials=tuple(trials),
-        optimal_trial_name=best.name if best else None,
-    )
-    return Experiment(record=record, status=status)
+    over = ending if all(trial.condition.is_final for trial in trials) else None
+    started = any(trial.start_time for trial in trials)
+    condition = ExperimentCondition.RUNNING if started else ExperimentCondition.CREATED
+    going_on = (condition, f"Experiment{condition}", message)
+    return Experiment(record=record, status=endings.status_of(record.spec, trials, over, going_on))
 
 
 def ending(spec: TuneSpec, trials: Sequence[TrialStatus], now: datetime) -> Ending | None:
@@ -105,27 +92,15 @@ def ending(spec: TuneSpec, trials: Sequence[TrialStatus], now: datetime) -> Endi
     best = optimal_trial(spec, trials)
     value = best.value(spec) if best else None
     budgeted = counted(spec, trials)
-    failed = sum(
-        trial.condition in (TrialCondition.FAILED, TrialCondition.METRICS_UNAVAILABLE)
-        for trial in budgeted
-    )
+    failed = sum(trial.condition in endings.COUNT_AS_FAILED for trial in budgeted)
     finished = sum(trial.condition.is_final for trial in budgeted)
     if value is not None and reaches_goal(spec, value):
-        return _succeeded(
-            "ExperimentGoalReached",
-            f"{spec.objective_metric_name} reached the goal {spec.objective_goal:g}.",
-            now,
-        )
+        return endings.succeeded(endings.GOAL_REACHED, endings.goal_sentence(spec), now)
     if failed and failed >= min(spec.max_failed_trial_count, spec.max_trial_count):
-        return Ending(
-            condition=ExperimentCondition.FAILED,
-            reason="ExperimentFailed",
-            message=f"{failed} of {finished} trials failed{_last_failure(budgeted)}",
-            time=now,
-        )
+        return endings.failed(endings.failures_sentence(budgeted), now)
     if finished >= spec.max_trial_count:
-        return _succeeded("ExperimentMaxTrialsReached", f"All {finished} trials have ended.", now)
-    return _out_of_time(spec, trials, best, now)
+        return endings.succeeded(endings.MAX_TRIALS_REACHED, endings.done_sentence(budgeted), now)
+    return endings.out_of_time(spec, trials, now)
 
 
 def reaches_goal(spec: TuneSpec, value: float) -> bool:
@@ -133,54 +108,3 @@ def reaches_goal(spec: TuneSpec, value: float) -> bool:
     if goal is None:
         return False
     return value <= goal if spec.objective_type == "minimize" else value >= goal
-
-
-def deadline(spec: TuneSpec, trials: Iterable[TrialStatus]) -> datetime | None:
-    """When the Experiment's budget of time is used up; it begins with the first trial."""
-    started = [trial.start_time for trial in trials if trial.start_time]
-    if spec.max_duration_seconds is None or not started:
-        return None
-    return min(started) + timedelta(seconds=spec.max_duration_seconds)
-
-
-def _out_of_time(
-    spec: TuneSpec, trials: Sequence[TrialStatus], best: TrialStatus | None, now: datetime
-) -> Ending | None:
-    end = deadline(spec, trials)
-    if end is None or now < end:
-        return None
-    message = f"The budget of {spec.max_duration_seconds} seconds is used up"
-    if best:
-        return _succeeded("BudgetReached", f"{message}.", now)
-    return Ending(
-        condition=ExperimentCondition.FAILED,
-        reason="BudgetReached",
-        message=f"{message} before a trial ended well.",
-        time=now,
-    )
-
-
-def stopped(by: str, now: datetime) -> Ending:
-    """The end that a person asked for."""
-    return Ending(
-        condition=ExperimentCondition.KILLED,
-        reason="StoppedByUser",
-        message=f"Stopped by {by}.",
-        time=now,
-    )
-
-
-def failed(message: str, now: datetime) -> Ending:
-    """The end of an Experiment that cannot go on."""
-    return Ending(
-        condition=ExperimentCondition.FAILED, reason="ExperimentFailed", message=message, time=now
-    )
-
-
-def _succeeded(reason: str, message: str, now: datetime) -> Ending:
-    return Ending(condition=ExperimentCondition.SUCCEEDED, reason=reason, message=message, time=now)
-
-
-def _last_failure(trials: Sequence[TrialStatus]) -> str:
-    said = [trial for trial in trials if trial.condition == TrialCondition.FAILED and trial.message]
-    return f"; {said[-1].name}: {said[-1].message}" if said else "."

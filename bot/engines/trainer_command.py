@@ -35,6 +35,8 @@ EXIT_REASONS: Mapping[int, str] = {
     7: "NotFetched",
     143: "Killed",
 }
+NO_SPACE = "No space left on device"
+DISK_FULL = "The disk is full; free some space and try again."
 
 
 def trial_command(
@@ -166,6 +168,8 @@ PAIR = re.compile(
     r"(?<![\w|-])([\w|-]+)\s*=\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(?![\w.])"
 )
 NO_METRICS = ("epoch", "step")
+# What torchrun says of a process that did not end by itself.
+_KILLED = re.compile(r"Signal \d+ \((SIG\w+)\) received by PID")
 _REASON = re.compile(r"^reason: (\w+)\s*$", re.MULTILINE)
 
 
@@ -224,3 +228,15 @@ def last_reason(log: str) -> str:
     its own, as torchrun does.
     """
     return next(reversed(_REASON.findall(log)), "")
+
+
+def why_failed(exit_code: int, log: str) -> tuple[str, str]:
+    """The reason and the sentence with which a trial failed, from its exit code and last lines."""
+    words, reason = last_words(log), last_reason(log)
+    if NO_SPACE in words:
+        return "DiskFull", DISK_FULL
+    if not reason and (killed := _KILLED.search(log)):
+        lack = ", most often for want of memory" if killed[1] == "SIGKILL" else ""
+        return "Killed", f"A process of the trial was killed by {killed[1]}{lack}."
+    reason = reason or EXIT_REASONS.get(exit_code, "CodeError")
+    return reason, words or f"The trial ended with exit code {exit_code}."

@@ -30,4 +30,3 @@ def test_only_the_kind_of_trial_that_runs_is_asked_for() -> None:
     kinds = {"pytorchjobs", "trainjobs"}
     assert {each.resource for each in needed("PyTorchJob")} & kinds == {"pytorchjobs"}
     assert {each.resource for each in needed("TrainJob")} & kinds == {"trainjobs"}
-    assert {each.resource for each in needed(None)} & kinds == set()

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from bot import spec
+from bot.engines.endings import stopped
 from bot.engines.local_check import cpus, refusals
 from bot.engines.local_hardware import gpus
 from bot.engines.local_outcome import Remains, Verdict, outcome
-from bot.engines.local_status import ending, experiment, stopped
+from bot.engines.local_status import ending, experiment
 from bot.engines.local_tail import READ_LIMIT, LogTail
 from bot.spec import TuneSpec
 from bot.status import (
