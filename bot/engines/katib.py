@@ -13,6 +13,7 @@ import yaml
 
 from bot.engines import (
     endings,
+    katib_adopt,
     katib_command,
     katib_drive,
     katib_objects,
@@ -20,7 +21,7 @@ from bot.engines import (
     katib_records,
     katib_resume,
 )
-from bot.engines.base import Capability, Query, WithoutActions
+from bot.engines.base import Capability, Query
 from bot.engines.katib_objects import Cluster
 from bot.engines.katib_places import Place, Places
 from bot.engines.katib_site import Entry, Site, taken, unknown
@@ -48,7 +49,7 @@ RETRY_S = 15.0
 WAITING_S = 5.0
 
 
-class KatibEngine(WithoutActions):
+class KatibEngine:
     """Fulfils `engines.base.Engine`.
 
     Args:
@@ -60,7 +61,9 @@ class KatibEngine(WithoutActions):
     """
 
     name = "katib"
-    capabilities: frozenset[Capability] = frozenset({"stop", "logs", "extend", "parallel", "retry"})
+    capabilities: frozenset[Capability] = frozenset(
+        {"stop", "logs", "extend", "parallel", "retry", "adopt"}
+    )
 
     def __init__(
         self,
@@ -279,6 +282,34 @@ class KatibEngine(WithoutActions):
             return record, state.model_copy(update={"own": (*state.own, own)})
 
         site.ready().update(name, change)
+        return self._advance(site, name)
+
+    def adopt(
+        self, name: str, channel: str, requested_by: str, requested_by_name: str
+    ) -> Experiment:
+        for site in self._sites.values():
+            if site.entry(name):
+                return self.get(name)
+        site = self._sites[self._places.of(channel)].ready()
+        path = EXPERIMENTS.path(site.cluster.namespace, name)
+        try:
+            found = msgspec.json.decode(site.kube.get(path))
+        except ApiError as error:
+            if not error.is_missing:
+                raise
+            raise NotFoundError(
+                f"There is no Experiment `{name}` in the namespace `{site.cluster.namespace}`.",
+                hint=f"kubectl get experiments -n {site.cluster.namespace} lists those there are.",
+            ) from error
+        record = Record(
+            uid=found["metadata"]["uid"], spec=katib_adopt.spec_of(found), created=self._now(),
+            requested_by=requested_by, requested_by_name=requested_by_name, channel=channel,
+            submitted=True,
+        )  # fmt: skip
+        site.create(record, State(adopted=True, fetched=True, created=True))
+        label = {"metadata": {"labels": {katib_objects.LABEL_EXPERIMENT: name}}}
+        answer = site.kube.patch(path, label)
+        site.experiments.put(msgspec.json.decode(answer, type=KatibExperiment))
         return self._advance(site, name)
 
     def close(self) -> None:

@@ -16,10 +16,12 @@ from bot.engines.base import Engine, Query
 from bot.engines.katib import KatibEngine
 from bot.engines.katib_places import Place, Places
 from bot.engines.kube import Kube
-from bot.errors import EngineError
+from bot.errors import EngineError, NotFoundError
 from bot.spec import TuneSpec
 from bot.status import ExperimentCondition, Told, TrialCondition
+from tests.cluster.acts import create, scores
 from tests.cluster.api import Api
+from tests.cluster.bodies import experiment, pytorchjob
 from tests.cluster.katib_refusals import INJECTION_LABEL
 from tests.cluster.recordings import Line, PodFacts, Recording
 from tests.cluster.resources import CLAIMS, EXPERIMENTS, JOBS, NAMESPACES, PYTORCHJOBS, TRIALS
@@ -326,6 +328,30 @@ def test_a_channel_has_a_namespace_of_its_own(
     assert refused.field == "namespace"
     driver.close()
     engine.close()
+
+
+def test_an_experiment_of_somebody_else_can_be_watched(
+    engine: KatibEngine, standins: Controllers, api: Api, shared_namespace: str
+) -> None:
+    standins.node.play(shared_namespace, scores(lambda lr: 1 - (lr - 0.5) ** 2))
+    name = f"other-{secrets.token_hex(3)}"
+    body = experiment(shared_namespace, trial=pytorchjob(workers=1))
+    body["metadata"]["name"] = name
+    create(api, body)
+    adopted = engine.adopt(name, "C1", "U1", "ann")
+    assert (adopted.record.channel, adopted.record.requested_by_name) == ("C1", "ann")
+    over = until(engine, name, is_over)
+    standins.node.play(shared_namespace, play)
+    assert over.status.count(TrialCondition.SUCCEEDED) == body["spec"]["maxTrialCount"]
+    assert over.status.optimal_trial is not None
+    with pytest.raises(EngineError, match="not started here"):
+        engine.stop(name, "U1")
+    assert engine.adopt(name, "C1", "U1", "ann") == over
+
+
+def test_nobody_elses_experiment_of_that_name_is_not_found(engine: KatibEngine) -> None:
+    with pytest.raises(NotFoundError, match="no-such"):
+        engine.adopt("no-such", "C1", "U1", "ann")
 
 
 def test_a_poll_asks_nothing_while_nothing_changes(
