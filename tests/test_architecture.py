@@ -31,8 +31,8 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
         "bot.engines.katib_state", "bot.engines.katib_wire", "bot.engines.katib_permissions",
         "bot.engines.katib_places", "bot.engines.katib_resume", "bot.engines.katib_status",
         "bot.engines.katib_records", "bot.engines.katib_reader", "bot.engines.katib_adopt",
-        "bot.engines.katib_store", "bot.engines.kube_errors",
-        "bot.engines.kube_refusals", "bot.engines.katib_pods",
+        "bot.engines.katib_store", "bot.engines.kube_errors", "bot.engines.kube_refusals",
+        "bot.engines.katib_pods", "bot.engines.katib_waits", "bot.engines.katib_troubles",
     ),
     "effects": (
         "bot.engines.local_hardware", "bot.engines.local_wire", "bot.engines.local_process",
@@ -42,7 +42,8 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
         "bot.engines.kube_config", "bot.engines.kube_session", "bot.engines.kube",
         "bot.leader", "bot.engines.katib_lease", "bot.engines.katib_access",
         "bot.engines.katib_installed", "bot.engines.katib_offers", "bot.engines.katib_doctor",
-        "bot.engines.katib_watch", "bot.outbox", "bot.poller", "bot.slack.actions",
+        "bot.engines.katib_watch", "bot.engines.katib_site", "bot.engines.katib_drive",
+        "bot.engines.katib", "bot.outbox", "bot.poller", "bot.slack.actions",
         "bot.slack.conversation", "bot.slack.app", "bot.web", "bot.health",
     ),
     "root": (

@@ -134,7 +134,7 @@ class ContainerState(msgspec.Struct, frozen=True, rename="camel"):
 
 class ContainerStatus(msgspec.Struct, frozen=True, rename="camel"):
     name: str = ""
-    ready: bool = False
+    image: str = ""
     restart_count: int = 0
     state: ContainerState = ContainerState()
     last_state: ContainerState = ContainerState()
