@@ -11,7 +11,7 @@ import math
 import re
 import sys
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -71,6 +71,36 @@ def fetch_command(spec: TuneSpec, python: str = sys.executable) -> tuple[str, ..
     return (python, "-m", "trainer", "fetch", *_written(flags))
 
 
+# Flags of a training trial that are fields of the spec, but for the hyperparameters.
+_FIELDS = (
+    "model-uri", "transformer-type", "num-labels", "max-length", "method", "dataset", "split",
+    "eval-split", "text-column", "label-column", "seed",
+)  # fmt: skip
+
+
+def read_command(words: Sequence[str]) -> dict[str, Any] | None:
+    """The fields of the spec in a trial's command, as `trial_command` writes it.
+
+    A searched hyperparameter has the text that stands in its place. None for any other command.
+    """
+    if tuple(words[1:3]) != ("-m", "trainer"):
+        return None
+    flags = dict(word[2:].split("=", 1) for word in words if word.startswith("--") and "=" in word)
+    try:
+        if words[3:4] == ["objective"]:
+            return {
+                "objective_function": flags["function"],
+                "objective_source": _unpacked(flags["source"]),
+                "parameters": json.loads(flags["parameters"]),
+            }
+        fields: dict[str, Any] = {f.replace("-", "_"): flags[f] for f in _FIELDS if f in flags}
+        fields["training_parameters"] = json.loads(flags["training-parameters"])
+        fields["lora_config"] = json.loads(flags.get("lora-config", "{}"))
+    except (KeyError, ValueError, zlib.error):
+        return None
+    return fields
+
+
 def trial_environment(spec: TuneSpec, threads: int) -> dict[str, str]:
     """What a trial's environment has besides the engine's own; `env_per_trial` wins."""
     return {
@@ -127,6 +157,10 @@ def _objective_flags(
 def _packed(source: str) -> str:
     """Python source as one word of letters, which no shell and no template reads."""
     return base64.urlsafe_b64encode(zlib.compress(source.encode(), 9)).decode()
+
+
+def _unpacked(word: str) -> str:
+    return zlib.decompress(base64.urlsafe_b64decode(word)).decode()
 
 
 def _values(asked: Mapping[str, Any], searched: Mapping[str, Scalar]) -> str:
