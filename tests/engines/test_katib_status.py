@@ -13,7 +13,8 @@ import pytest
 from bot import spec
 from bot.engines import local_status
 from bot.engines.katib_state import End, OwnTrial, State
-from bot.engines.katib_status import Seen, closed, status, value_of
+from bot.engines.katib_status import Seen, closed, status
+from bot.engines.katib_trials import value_of
 from bot.engines.katib_wire import KatibExperiment, KatibTrial
 from bot.spec import Parameter, Scalar, TuneSpec
 from bot.status import (
@@ -359,6 +360,12 @@ def test_trials_are_numbered_as_they_were_made_around_our_own() -> None:
         (0, "e-baseline"), (1, "e-a"), (2, "e-b"), (3, "e-c"), (4, "e-retry-1"),
     ]  # fmt: skip
     assert [(t.number, t.name) for t in shown(seen).trials] == [(0, "e-a"), (1, "e-b"), (2, "e-c")]
+
+
+def test_a_number_that_was_given_is_kept_whatever_is_seen_later() -> None:
+    katibs = [running("a", made=1), running("b", made=1), running("c", made=2)]
+    seen = Seen(experiment=experiment(RUNNING), trials=katibs, order=("e-b",))
+    assert [t.name for t in shown(seen).trials] == ["e-b", "e-a", "e-c"]
 
 
 def test_a_trial_of_ours_that_has_no_job_yet_keeps_its_number() -> None:
