@@ -83,6 +83,13 @@ def percent(progress: float | None) -> str:
     return "" if progress is None else f"{int(progress * 20) * 5} %"
 
 
+def gpu_hours(hours: float | None, *, rough: bool = False) -> str:
+    """12.4 GPU-hours; `rough` changes rarely, for a card. "" if unknown or hardly any."""
+    if hours is None or hours < 0.05:
+        return ""
+    return f"{int(hours)} GPU-hours" if rough and hours >= 10 else f"{hours:.1f} GPU-hours"
+
+
 def count(many: int, noun: str) -> str:
     """1 trial, 2 trials."""
     return f"{many} {noun}" if many == 1 else f"{many} {noun}s"

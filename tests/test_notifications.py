@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from bot.notifications import Ended, Failure, NewBest, Started, diff
+from bot.notifications import Ended, Failure, NewBest, Started, Waiting, diff, waits
 from bot.status import Experiment, ExperimentCondition, Told, TrialCondition
-from tests.experiments import ended, experiment, failed, trial, wanted
+from tests.experiments import NAME, ended, experiment, failed, trial, trouble, wanted
 
 TOLD = Told(started=True, best_trial="minilm-movie-reviews-k3f9-0", best_value=0.70)
 
@@ -97,6 +97,43 @@ def test_a_failure_without_a_reason_is_told_by_its_condition() -> None:
 def test_a_killed_trial_is_no_failure() -> None:
     killed = trial(0, condition=TrialCondition.KILLED)
     assert keys(experiment([killed], told=TOLD)) == []
+
+
+def test_what_it_waits_for_is_told_once_for_each_reason() -> None:
+    waiting = [trouble("Unschedulable", 0), trouble("Unschedulable", 1), trouble("FailedMount", 0)]
+    found = experiment([trial(0), trial(1)], told=TOLD, troubles=waiting)
+    assert diff(found).replies == (
+        Waiting(trouble=waiting[0], trials=(f"{NAME}-0", f"{NAME}-1")),
+        Waiting(trouble=waiting[2], trials=(f"{NAME}-0",)),
+    )
+    assert keys(found) == ["waiting:Unschedulable", "waiting:FailedMount"]
+    assert keys(told_of(found)) == []
+
+
+def test_a_wait_that_returns_is_not_told_again_but_another_is() -> None:
+    told = told_of(experiment([trial(0)], told=TOLD, troubles=[trouble()])).record.told
+    told = told_of(experiment([trial(0)], told=told)).record.told
+    assert told.troubles == ("Unschedulable",)
+    again = [trouble("Unschedulable", 4), trouble("QuotaExceeded", 4)]
+    assert keys(experiment([trial(4)], told=told, troubles=again)) == ["waiting:QuotaExceeded"]
+
+
+def test_what_keeps_it_from_starting_is_told_before_it_runs() -> None:
+    stuck = [trouble("SearchNotReady", None)]
+    found = experiment(condition=ExperimentCondition.CREATED, troubles=stuck)
+    assert keys(found) == ["waiting:SearchNotReady"]
+    assert waits(found.status)[0].trials == ()
+
+
+def test_a_wait_of_all_of_it_is_of_no_single_trial() -> None:
+    both = [trouble("QuotaExceeded", 0), trouble("QuotaExceeded", None)]
+    assert waits(experiment([trial(0)], troubles=both).status) == (Waiting(trouble=both[0]),)
+
+
+def test_what_it_waited_for_is_not_told_once_it_is_over() -> None:
+    found = ended([trial(0, 0.7)], told=TOLD, troubles=[trouble()])
+    assert keys(found) == ["ended"]
+    assert waits(found.status) == ()
 
 
 @pytest.mark.parametrize(
