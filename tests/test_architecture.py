@@ -30,8 +30,9 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
         "bot.engines.katib_template", "bot.engines.katib_command", "bot.engines.katib_objects",
         "bot.engines.katib_state", "bot.engines.katib_wire", "bot.engines.katib_permissions",
         "bot.engines.katib_places", "bot.engines.katib_resume", "bot.engines.katib_status",
-        "bot.engines.katib_records", "bot.engines.katib_store", "bot.engines.kube_errors",
-        "bot.engines.kube_refusals",
+        "bot.engines.katib_records", "bot.engines.katib_pods", "bot.engines.katib_hints",
+        "bot.engines.katib_waits", "bot.engines.katib_troubles", "bot.engines.katib_store",
+        "bot.engines.kube_errors", "bot.engines.kube_refusals",
     ),
     "effects": (
         "bot.engines.local_hardware", "bot.engines.local_wire", "bot.engines.local_process",

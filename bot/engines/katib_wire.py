@@ -133,9 +133,13 @@ class ContainerState(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class ContainerStatus(msgspec.Struct, frozen=True, rename="camel"):
+    """`last_state` is how it ended before it was restarted."""
+
     name: str = ""
+    image: str = ""
     restart_count: int = 0
     state: ContainerState = ContainerState()
+    last_state: ContainerState = ContainerState()
 
 
 class Resources(msgspec.Struct, frozen=True, rename="camel"):
@@ -178,8 +182,14 @@ class ObjectReference(msgspec.Struct, frozen=True, rename="camel"):
     uid: str = ""
 
 
+class EventSeries(msgspec.Struct, frozen=True, rename="camel"):
+    last_observed_time: datetime | None = None
+
+
 class Event(msgspec.Struct, frozen=True, rename="camel"):
-    """A core/v1 Event. `last_timestamp` is None for events of the newer API: `event_time` then."""
+    """A core/v1 Event. `last_timestamp` is None for events of the newer API: `event_time` and
+    `series` then.
+    """
 
     metadata: Meta
     involved_object: ObjectReference = ObjectReference()
@@ -190,6 +200,7 @@ class Event(msgspec.Struct, frozen=True, rename="camel"):
     first_timestamp: datetime | None = None
     last_timestamp: datetime | None = None
     event_time: datetime | None = None
+    series: EventSeries | None = None
 
 
 class JobStatus(msgspec.Struct, frozen=True, rename="camel"):

@@ -6,9 +6,11 @@ The only place in `bot` that knows the trainer's flags. Nothing is run here.
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import math
 import re
+import signal
 import sys
 import zlib
 from collections.abc import Mapping
@@ -35,6 +37,8 @@ EXIT_REASONS: Mapping[int, str] = {
     7: "NotFetched",
     143: "Killed",
 }
+NO_SPACE = "No space left on device"
+DISK_FULL = "The disk is full; free some space and try again."
 
 
 def trial_command(
@@ -167,6 +171,9 @@ PAIR = re.compile(
 )
 NO_METRICS = ("epoch", "step")
 _REASON = re.compile(r"^reason: (\w+)\s*$", re.MULTILINE)
+# How torchrun writes of a process that failed; from there on its log is about itself.
+_TORCHRUN = re.compile(r"[WE]\d{4} .*torch/distributed/elastic/|\[.*torch\.distributed\.elastic")
+_TORCHRUN_SIGNAL = re.compile(r"failed \(exitcode: -(\d+)\)")
 
 
 def read_line(text: str) -> MetricLine | Progress | None:
@@ -210,11 +217,35 @@ def read_result(text: str) -> Result:
         )
 
 
+def exit_cause(code: int, log: str) -> tuple[str, str]:
+    """Reason and sentence of a trial that ended with an exit code above 0, from what it printed.
+
+    A code above 128 is a signal's. torchrun ends with 1 whatever its processes ended with; a signal
+    that ended one of them is in its log.
+    """
+    words = last_words(log)
+    if NO_SPACE in words:
+        return "DiskFull", DISK_FULL
+    if code == 1 and (found := _TORCHRUN_SIGNAL.search(log)):
+        code = 128 + int(found[1])
+    reason = last_reason(log)
+    if code > 128 and not reason:
+        return "Killed", f"The trial was killed by {_signal(code - 128)}."
+    if not reason and "out of memory" in words.lower():
+        reason = "OutOfMemory"
+    said = words or f"The trial ended with exit code {code}."
+    return reason or EXIT_REASONS.get(code, "CodeError"), said
+
+
 def last_words(log: str) -> str:
-    """The sentence with which a trial ended: its last `error: …` line, else its last line."""
-    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    """The sentence with which a trial ended: its last `error: …` line, else its last line.
+
+    torchrun's own words, that one of its processes failed, count only if that process said nothing.
+    """
+    lines = [line.strip() for line in log.splitlines() if any(map(str.isalnum, line))]
     errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
-    return (errors or lines or [""])[-1]
+    own = list(itertools.takewhile(lambda line: not _TORCHRUN.match(line), lines))
+    return (errors or own or lines or [""])[-1]
 
 
 def last_reason(log: str) -> str:
@@ -224,3 +255,10 @@ def last_reason(log: str) -> str:
     its own, as torchrun does.
     """
     return next(reversed(_REASON.findall(log)), "")
+
+
+def _signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
