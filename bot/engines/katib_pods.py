@@ -1,279 +1,210 @@
-"""What a pod says of its trial: whose it is, its log, its metrics, its end and its GPUs (pure)."""
+"""What a trial's pods say: whose they are, how they ended, what they held and printed (pure)."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
-from bot.engines.katib_objects import LABEL_ROLE
-from bot.engines.katib_wire import Container, ContainerStatus, Pod, Resources, Terminated
-from bot.engines.trainer_command import MetricLine, exit_cause, last_words, read_line
+from bot.engines.katib_wire import ContainerStatus, Pod, Terminated
+from bot.engines.trainer_command import MetricLine, read_line, why_failed
 from bot.status import Observation
 
 TRIAL = "katib.kubeflow.org/trial"
-SEARCH = "katib.kubeflow.org/suggestion"
-# A pod's job, by whoever made the pod; a TrainJob's pods are those of a Job in a JobSet.
-_JOBS = (
+SUGGESTION = "katib.kubeflow.org/suggestion"
+# The name of a pod's job, as the training operator, JobSet and the Job controller write it; a
+# JobSet's Jobs have names of their own, so it comes before them.
+JOB_NAMES = (
     "training.kubeflow.org/job-name",
     "jobset.sigs.k8s.io/jobset-name",
     "batch.kubernetes.io/job-name",
     "job-name",
 )
-_REPLICA = "training.kubeflow.org/replica-type"
-_MASTER = "training.kubeflow.org/job-role"
-_GROUP, _GROUP_OF_NODES = "jobset.sigs.k8s.io/replicatedjob-name", "node"
-_RANK = "batch.kubernetes.io/job-completion-index"
-# Katib's collector of standard output prints the trial's lines; the trial's own log is empty then.
-LOGGER = "metrics-logger-and-collector"
-_COLLECTORS = (LOGGER, "metrics-collector")
-_BESIDE = (*_COLLECTORS, "istio-proxy")
-
-# How the sidecar repeats a line: behind the header of its logging library.
-_KLOG = re.compile(r"([IWEF])\d{4} \d\d:\d\d:\d\d\.\d+ +\d+ \w+\.go:\d+\] ?")
-_TRIAL_FAILED = "Failed to wait for worker container"
-
-# Why a pod was ended by others, in the words of kubelets and controllers, old and new.
-_ENDED_BY_OTHERS: Mapping[str, str] = {
-    "DeadlineExceeded": "Deadline",
-    "Evicted": "Evicted",
-    "EvictionByEvictionAPI": "Evicted",
-    "Preempting": "Preempted",
-    "PreemptionByScheduler": "Preempted",
-    "PreemptionByKubeScheduler": "Preempted",
-    "NodeLost": "NodeLost",
-    "Shutdown": "NodeLost",
-    "NodeShutdown": "NodeLost",
-    "Terminated": "NodeLost",
-    "TerminationByKubelet": "NodeLost",
-    "DeletionByTaintManager": "NodeLost",
-    "DeletionByPodGC": "NodeLost",
-    "NodeAffinity": "NodeRefused",
-    "UnexpectedAdmissionError": "NodeRefused",
+REPLICA_TYPE = "training.kubeflow.org/replica-type"
+COMPLETION_INDEX = "batch.kubernetes.io/job-completion-index"
+DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
+COLLECTORS = ("metrics-logger-and-collector", "metrics-collector")
+LOGGER = COLLECTORS[0]
+ENDED = ("Succeeded", "Failed")
+# SIGKILL and SIGTERM, as a shell shows them: what a container that is deleted ends with.
+DELETION_CODES = (137, 143)
+KLOG = re.compile(r"^[IWEF]\d{4} [\d:.]+ +\d+ [\w./-]+:\d+\] ?", re.MULTILINE)
+# How a kubelet and the control plane end a whole pod: our word for each of their reasons.
+POD_REASONS = {
+    "DeadlineExceeded": ("Deadline", "The trial ran longer than its deadline."),
+    "Evicted": ("Evicted", "The trial's pod was evicted from its node."),
+    "Preempting": ("Preempted", "The trial's pod had to make room for a more important one."),
+    "Preempted": ("Preempted", "The trial's pod had to make room for a more important one."),
+    "PreemptionByScheduler": (
+        "Preempted",
+        "The trial's pod had to make room for a more important one.",
+    ),
+    "EvictionByEvictionAPI": ("Evicted", "The trial's pod was evicted from its node."),
+    "NodeLost": ("NodeLost", "The node of the trial's pod was lost."),
+    "DeletionByTaintManager": ("NodeLost", "The node of the trial's pod was lost."),
+    "DeletionByPodGC": ("NodeLost", "The node of the trial's pod was lost."),
+    "NodeShutdown": ("NodeShutdown", "The node of the trial's pod was shut down."),
+    "Terminated": ("NodeShutdown", "The node of the trial's pod was shut down."),
+    "Shutdown": ("NodeShutdown", "The node of the trial's pod was shut down."),
+    "TerminationByKubelet": ("Evicted", "The kubelet ended the trial's pod."),
 }
-_SENTENCES: Mapping[str, str] = {
-    "Deadline": "The trial ran longer than its deadline.",
-    "Evicted": "The pod was evicted from its node.",
-    "Preempted": "The pod had to make room for one of a higher priority.",
-    "NodeLost": "The pod's node went away.",
-    "NodeRefused": "The node would not take the pod.",
-}
+DISRUPTION = "DisruptionTarget"
+CANNOT_START = ("StartError", "ContainerCannotRun")
 
 
 def trial_of(pod: Pod) -> str:
-    """The trial that a pod belongs to; of our own jobs the job's name; "" for a search pod."""
+    """The trial, or the job of ours, that a pod belongs to; "" for a search pod."""
     labels = pod.metadata.labels
-    if SEARCH in labels:
-        return ""
-    return next((labels[name] for name in (TRIAL, *_JOBS) if labels.get(name)), "")
+    return next((labels[key] for key in (TRIAL, *JOB_NAMES) if labels.get(key)), "")
 
 
-def role_of(pod: Pod) -> str:
-    """fetch, baseline or retry for the pods of our own jobs, else ""."""
-    return pod.metadata.labels.get(LABEL_ROLE, "")
+def is_search(pod: Pod) -> bool:
+    """Whether it is the pod of the search algorithm, not of a trial."""
+    return SUGGESTION in pod.metadata.labels
 
 
 def is_primary(pod: Pod) -> bool:
-    """Whether the pod speaks for its trial: the Master, rank 0, or the only one there is."""
-    labels = pod.metadata.labels
-    if SEARCH in labels:
+    """Whether it is the pod whose output is the trial's: the Master, or the first of its kind."""
+    if is_search(pod):
         return False
-    if _REPLICA in labels or _MASTER in labels:
-        return labels.get(_MASTER) == "master"
-    if _GROUP in labels:
-        return labels[_GROUP] == _GROUP_OF_NODES and labels.get(_RANK, "0") == "0"
-    return True
+    if any(each.name in COLLECTORS for each in pod.spec.containers or ()):
+        return True
+    labels = pod.metadata.labels
+    return (
+        labels.get(REPLICA_TYPE, "master") == "master" and labels.get(COMPLETION_INDEX, "0") == "0"
+    )
 
 
 def has_ended(pod: Pod) -> bool:
-    """Whether nothing of it runs any more."""
-    return pod.status.phase in ("Succeeded", "Failed")
+    """Whether its log is complete, or will be gone in a moment.
 
-
-# --- logs -----------------------------------------------------------------------------------------
-
-
-def log_container(pod: Pod, collector: str = "StdOut") -> str:
-    """The container whose log holds what the trial printed.
-
-    `collector` is the kind of the metrics collector: only that of StdOut takes the lines away.
+    Not as soon as its program has ended: the metrics collector beside it may still repeat lines.
     """
-    names = [container.name for container in pod.spec.containers or ()]
-    return LOGGER if LOGGER in names and collector == "StdOut" else _main_name(pod)
+    states = [each.state.terminated for each in pod.status.container_statuses or ()]
+    every = bool(states) and all(states)
+    return pod.status.phase in ENDED or every or pod.metadata.deletion_timestamp is not None
+
+
+def log_container(pod: Pod) -> str:
+    """The container whose log has the trial's output; Katib's collector repeats it in its own."""
+    names = [each.name for each in pod.spec.containers or ()]
+    marked = pod.metadata.annotations.get(DEFAULT_CONTAINER, "")
+    return LOGGER if LOGGER in names else marked or names[0]
 
 
 def clean_log(text: str) -> str:
-    """A log without the headers of Katib's sidecar, and without its words on a trial that failed.
+    """A log without the headers that Katib's collector puts before the lines it repeats."""
+    return KLOG.sub("", text)
 
-    Once the sidecar gives up it prints stack traces of its own: they are left out.
+
+def end_of(pod: Pod, log: str) -> tuple[str, str] | None:
+    """Why a pod failed: one word and a sentence; None if it did not, or only was deleted.
+
+    Args:
+        log: its last lines, cleaned.
     """
-    return "".join(f"{line}\n" for line in _clean(text.splitlines()))
-
-
-def _clean(lines: Iterable[str]) -> Iterator[str]:
-    for line in lines:
-        header = _KLOG.match(line)
-        rest = line[header.end() :] if header else line
-        if not (header and header[1] == "F"):
-            yield rest
+    if whole := _end_of_pod(pod):
+        return whole
+    statuses = [*(pod.status.init_container_statuses or ()), *(pod.status.container_statuses or ())]
+    ended = [(each, each.state.terminated) for each in statuses]
+    failed = [(each, end) for each, end in ended if end is not None and end.exit_code != 0]
+    programs = [(each, end) for each, end in failed if each.name not in COLLECTORS]
+    for each, end in sorted(programs, key=lambda pair: pair[1].reason != "OOMKilled"):
+        if pod.metadata.deletion_timestamp and end.exit_code in DELETION_CODES:
             continue
-        if not rest.startswith(_TRIAL_FAILED):
-            yield rest
-        return
+        return _end_of_container(each.name, end, log)
+    if failed and not programs and pod.metadata.deletion_timestamp is None:
+        return "MetricsCollectorFailed", _collector_failed(failed[0][1])
+    return None
 
 
-def observation_of(text: str, names: Collection[str]) -> dict[str, Observation]:
-    """What a log says of the metrics in `names`: their lowest, highest and latest finite value."""
+def _end_of_pod(pod: Pod) -> tuple[str, str] | None:
+    """What ended all of it from outside, if something did."""
+    status = pod.status
+    disruption = next(
+        (c for c in status.conditions or () if c.type == DISRUPTION and c.status == "True"), None
+    )
+    for reason, message in (
+        (status.reason, status.message),
+        (disruption.reason, disruption.message) if disruption else ("", ""),
+    ):
+        if reason in POD_REASONS:
+            word, sentence = POD_REASONS[reason]
+            return word, f"{sentence} {_sentence(message)}".strip()
+    if status.phase == "Failed" and status.reason:  # UnexpectedAdmissionError, OutOfcpu, …
+        said = _sentence(status.message) or "The node refused the trial's pod."
+        return status.reason, said
+    return None
+
+
+def _end_of_container(name: str, end: Terminated, log: str) -> tuple[str, str]:
+    if end.reason == "OOMKilled":
+        return "OutOfMemory", f"The container `{name}` ran out of memory and was killed."
+    if end.reason in CANNOT_START:
+        return (
+            "StartError",
+            f"The container `{name}` could not be started: {_sentence(end.message)}",
+        )
+    if end.reason == "ContainerStatusUnknown":
+        return "NodeLost", f"The end of the container `{name}` is not known. {end.message}".strip()
+    return why_failed(end.exit_code, log)
+
+
+def _collector_failed(end: Terminated) -> str:
+    why = "it ran out of memory" if end.reason == "OOMKilled" else f"exit code {end.exit_code}"
+    return f"The training ended well, but Katib's metrics collector beside it failed: {why}."
+
+
+def _sentence(text: str) -> str:
+    text = text.strip()
+    return text if not text or text.endswith((".", "!", "?")) else f"{text}."
+
+
+def gpu_seconds(pods: Iterable[Pod], gpu_resource: str, now: datetime) -> dict[str, float]:
+    """GPUs times seconds that pods have held, by trial; one that never started held none.
+
+    Args:
+        gpu_resource: what one GPU is called in the containers' limits.
+    """
+    held: dict[str, float] = {}
+    for pod in pods:
+        containers = pod.spec.containers or ()
+        gpus = sum(float(each.resources.limits.get(gpu_resource, 0)) for each in containers)
+        if gpus:
+            trial = trial_of(pod)
+            held[trial] = held.get(trial, 0.0) + gpus * _seconds(pod, now)
+    return held
+
+
+def _seconds(pod: Pod, now: datetime) -> float:
+    """From the first start of a container to the last end: in between, too, the GPUs are its."""
+    statuses = [*(pod.status.init_container_statuses or ()), *(pod.status.container_statuses or ())]
+    started = [time for each in statuses for time in _starts(each)]
+    if not started:
+        return 0.0
+    ends = [each.state.terminated for each in statuses if each.state.terminated]
+    over = pod.status.phase in ENDED or len(ends) == len(statuses)
+    finished = [end.finished_at for end in ends if end.finished_at]
+    until = max(finished) if over and finished else now
+    return max(0.0, (until - min(started)).total_seconds())
+
+
+def _starts(container: ContainerStatus) -> Iterator[datetime]:
+    for state in (container.state, container.last_state):
+        for each in (state.running, state.terminated):
+            if each and each.started_at:
+                yield each.started_at
+
+
+def observation_of(text: str, names: Sequence[str]) -> dict[str, Observation]:
+    """What a log says of the metrics `names`; numbers that are not finite are none."""
     seen: dict[str, list[float]] = {}
-    for line in _clean(text.splitlines()):
-        said = read_line(line)
-        if isinstance(said, MetricLine):
-            for name in said.metrics.keys() & set(names):
-                seen.setdefault(name, []).append(said.metrics[name])
+    for line in text.splitlines():
+        read = read_line(line)
+        if isinstance(read, MetricLine):
+            for name in read.metrics.keys() & set(names):
+                seen.setdefault(name, []).append(read.metrics[name])
     return {
         name: Observation(min=min(values), max=max(values), latest=values[-1])
         for name, values in seen.items()
     }
-
-
-# --- ends -----------------------------------------------------------------------------------------
-
-
-def end_of(pod: Pod, log: str = "") -> tuple[str, str] | None:
-    """Why a pod failed, as one word and a sentence; None unless it did.
-
-    Args:
-        log: its last lines, clean or not.
-    """
-    if pod.status.phase == "Succeeded":
-        return None
-    main = _status(pod, _main_name(pod))
-    ended = main.state.terminated if main else None
-    if ended and ended.reason == "OOMKilled":
-        return "OutOfMemory", f"The trial used more memory than {_limit(pod, _main_name(pod))}."
-    if by_others := _by_others(pod):
-        return by_others
-    if ended and ended.exit_code:
-        return _main_failed(ended, log)
-    if beside := _beside_failed(pod, log):
-        return beside
-    if pod.status.phase == "Failed":
-        said = pod.status.message or pod.status.reason or "Its pod does not say why."
-        return pod.status.reason or "PodFailed", said
-    return None
-
-
-def _by_others(pod: Pod) -> tuple[str, str] | None:
-    reason, said = pod.status.reason, pod.status.message
-    if reason.startswith("OutOf"):  # OutOfcpu, OutOfnvidia.com/gpu
-        reason = "UnexpectedAdmissionError"
-    if reason not in _ENDED_BY_OTHERS:
-        for each in pod.status.conditions or ():
-            if each.type == "DisruptionTarget" and each.status == "True":
-                reason, said = each.reason, each.message
-    word = _ENDED_BY_OTHERS.get(reason)
-    if word is None:
-        return None
-    return word, " ".join([_SENTENCES[word], said if word != "Deadline" else ""]).strip()
-
-
-def _main_failed(ended: Terminated, log: str) -> tuple[str, str]:
-    if ended.reason == "ContainerStatusUnknown":
-        return "NodeLost", _SENTENCES["NodeLost"]
-    if ended.reason in ("StartError", "ContainerCannotRun"):
-        return "CannotStart", f"The container could not be started: {ended.message.strip()}"
-    return exit_cause(ended.exit_code, clean_log(log) or ended.message)
-
-
-def _beside_failed(pod: Pod, log: str) -> tuple[str, str] | None:
-    """An init container, or Katib's collector of a trial that ended well."""
-    for status in pod.status.init_container_statuses or ():
-        if (ended := status.state.terminated) and ended.exit_code:
-            return "InitFailed", _init_sentence(status.name, ended)
-    for status in pod.status.container_statuses or ():
-        ended = status.state.terminated
-        if status.name in _COLLECTORS and ended and ended.exit_code:
-            return "CollectorFailed", _collector_sentence(pod, status.name, ended, log)
-    return None
-
-
-def _init_sentence(name: str, ended: Terminated) -> str:
-    if name == "init-pytorch":
-        return "A Worker waited for the Master's address in vain."
-    said = f": {ended.message.strip()}" if ended.message.strip() else "."
-    return f"The init container {name} ended with exit code {ended.exit_code}{said}"
-
-
-def _collector_sentence(pod: Pod, name: str, ended: Terminated, log: str) -> str:
-    said = last_words(clean_log(log)) or f"exit code {ended.exit_code}"
-    if ended.reason == "OOMKilled":
-        said = f"it used more memory than {_limit(pod, name)}"
-    return f"Katib's metrics collector failed beside the trial: {said.rstrip('.')}."
-
-
-# --- GPUs -----------------------------------------------------------------------------------------
-
-
-def gpu_seconds(pods: Iterable[Pod], gpu_resource: str, now: datetime) -> dict[str, float]:
-    """GPUs held by the pods of each trial times how long, running ones until `now`.
-
-    A pod whose containers never started counts 0.
-    """
-    held: dict[str, float] = {}
-    for pod in pods:
-        if trial := trial_of(pod):
-            held[trial] = held.get(trial, 0.0) + sum(_held(pod, gpu_resource, now))
-    return held
-
-
-def _held(pod: Pod, gpu_resource: str, now: datetime) -> Iterator[float]:
-    for container in pod.spec.containers or ():
-        gpus = _quantity(container.resources, gpu_resource)
-        status = _status(pod, container.name)
-        if gpus and status:
-            yield gpus * _seconds(pod, status, now)
-
-
-def _seconds(pod: Pod, status: ContainerStatus, now: datetime) -> float:
-    ended, running = status.state.terminated, status.state.running
-    begun = ended.started_at if ended else running.started_at if running else None
-    if status.restart_count:
-        # Of all its starts only the last is told; the pod kept its GPUs all the time.
-        begun = pod.status.start_time
-    if begun is None:
-        return 0.0
-    over = has_ended(pod) or (ended and not status.restart_count)
-    end = (ended.finished_at if ended else _last_change(pod)) if over else None
-    return max(0.0, ((end or now) - begun).total_seconds())
-
-
-def _last_change(pod: Pod) -> datetime | None:
-    """When a pod ended whose node no longer tells."""
-    times = [each.last_transition_time for each in pod.status.conditions or ()]
-    return max((time for time in times if time), default=None)
-
-
-def _quantity(resources: Resources, name: str) -> float:
-    """Of a resource that is counted in wholes: "2" or 2."""
-    return float(resources.limits.get(name, 0))
-
-
-# --- containers -----------------------------------------------------------------------------------
-
-
-def _main_name(pod: Pod) -> str:
-    """The training container."""
-    names = [each.name for each in pod.spec.containers or () if each.name not in _BESIDE]
-    known = ("pytorch", "training-container", "node", "fetch")
-    return next((name for name in names if name in known), names[0] if names else "")
-
-
-def _status(pod: Pod, name: str) -> ContainerStatus | None:
-    return next((s for s in pod.status.container_statuses or () if s.name == name), None)
-
-
-def _limit(pod: Pod, name: str) -> str:
-    """`its limit of 4Gi`, or what it has instead."""
-    named: list[Container] = [c for c in pod.spec.containers or () if c.name == name]
-    limit = named[0].resources.limits.get("memory") if named else None
-    return f"its limit of {limit}" if limit else "its node had left"

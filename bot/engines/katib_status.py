@@ -7,7 +7,7 @@ failures, never optima. The optimum is ours, not Katib's: it takes a trial witho
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bot.engines import endings, katib_wire
@@ -42,6 +42,7 @@ class Seen:
         troubles: what it waits for.
         ends: why trials failed, by name, as their pods said.
         suggestion: what its Suggestion said when that failed: the Experiment does not repeat it.
+        order: names of trials in the order of their numbers: Katib dates them by whole seconds.
     """
 
     experiment: KatibExperiment | None = None
@@ -50,12 +51,13 @@ class Seen:
     troubles: tuple[Trouble, ...] = ()
     ends: Mapping[str, End] = field(default_factory=dict)
     suggestion: str = ""
+    order: Sequence[str] = ()
 
 
 def status(record: Record, state: State, seen: Seen) -> ExperimentStatus:
     """The Experiment as it is; once its end is decided, as it was then."""
     spec = record.spec
-    katibs = [_trial(spec, each, seen.ends) for each in sorted(seen.trials, key=_age)]
+    katibs = [_trial(spec, each, seen.ends) for each in in_order(seen.trials, seen.order)]
     trials = state.trials if state.ending else tuple(_numbered(state, seen, katibs))
     over = state.ending or _over(spec, state, seen, katibs, trials)
     shown = endings.status_of(spec, trials, over, _going_on(seen, trials))
@@ -68,6 +70,12 @@ def status(record: Record, state: State, seen: Seen) -> ExperimentStatus:
             "gpu_hours": round(hours, 4) if spec.gpu else None,
         }
     )
+
+
+def in_order(trials: Iterable[KatibTrial], known: Sequence[str] = ()) -> list[KatibTrial]:
+    """Trials as they were created; those that have a place in `known` first, and there."""
+    place = {name: number for number, name in enumerate(known)}
+    return sorted(trials, key=lambda t: (place.get(t.metadata.name, len(place)), *_age(t)))
 
 
 def closed(trials: Sequence[TrialStatus], ending: Ending) -> tuple[TrialStatus, ...]:

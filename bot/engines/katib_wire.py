@@ -133,8 +133,6 @@ class ContainerState(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class ContainerStatus(msgspec.Struct, frozen=True, rename="camel"):
-    """`last_state` is how it ended before it was restarted."""
-
     name: str = ""
     image: str = ""
     restart_count: int = 0
@@ -183,13 +181,12 @@ class ObjectReference(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class EventSeries(msgspec.Struct, frozen=True, rename="camel"):
+    count: int = 0
     last_observed_time: datetime | None = None
 
 
 class Event(msgspec.Struct, frozen=True, rename="camel"):
-    """A core/v1 Event. `last_timestamp` is None for events of the newer API: `event_time` and
-    `series` then.
-    """
+    """A core/v1 Event. `last_timestamp` is None for events of the newer API: `event_time` then."""
 
     metadata: Meta
     involved_object: ObjectReference = ObjectReference()

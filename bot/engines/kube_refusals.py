@@ -44,6 +44,8 @@ _EXCEEDED = re.compile(
     r"used: (?P<used>\S+), limited: (?P<limit>\S+)"
 )
 _MUST_SPECIFY = re.compile(r"failed quota: (?P<quota>\S+): must specify (?P<what>.+)", re.DOTALL)
+# A new namespace has no service account for a moment.
+_YOUNG = re.compile(r"error looking up service account|no API token found for service account")
 _SUBJECT = re.compile(r'^\S+ "[^"]*" is (?:forbidden|invalid): ')
 
 
@@ -246,7 +248,7 @@ def _against_policy(answer: Answer) -> ApiError:
     return answer.error(
         f"The rules of {answer.where} forbid {answer.what}: {answer.words}.",
         "Ask for what the rule allows, or ask who runs the cluster.",
-        is_policy=True,
+        is_policy=_YOUNG.search(answer.said.message) is None,
     )
 
 

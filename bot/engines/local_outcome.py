@@ -9,12 +9,10 @@ from bot.engines.endings import unreported_sentence
 from bot.engines.local_status import Outcome
 from bot.engines.trainer_command import (
     DISK_FULL,
-    NO_SPACE,
     RESULT_FILE,
     Result,
-    exit_cause,
-    last_words,
     read_result,
+    why_failed,
 )
 from bot.spec import Frozen, TuneSpec
 from bot.status import TrialCondition
@@ -79,7 +77,8 @@ def _without_result(remains: Remains) -> Result:
 
 def _cause(remains: Remains) -> tuple[str, str]:
     code = remains.exit_code
-    if NO_SPACE in last_words(remains.log) or remains.disk_was_full:
+    failed = why_failed(code or 0, remains.log)
+    if failed[0] == "DiskFull" or remains.disk_was_full:
         return "DiskFull", DISK_FULL
     if code is None:
         return "Killed", "The trial was killed while no engine watched it."
@@ -93,4 +92,4 @@ def _cause(remains: Remains) -> tuple[str, str]:
         return "Killed", f"The trial was killed by {signal.Signals(-code).name}."
     if code == 0:
         return "CorruptResult", f"The trial ended without writing {RESULT_FILE}."
-    return exit_cause(code, remains.log)
+    return failed

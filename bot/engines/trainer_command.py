@@ -6,14 +6,12 @@ The only place in `bot` that knows the trainer's flags. Nothing is run here.
 from __future__ import annotations
 
 import base64
-import itertools
 import json
 import math
 import re
-import signal
 import sys
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -71,6 +69,36 @@ def fetch_command(spec: TuneSpec, python: str = sys.executable) -> tuple[str, ..
         return None
     flags = {"model": spec.model_uri, "dataset": spec.dataset}
     return (python, "-m", "trainer", "fetch", *_written(flags))
+
+
+# Flags of a training trial that are fields of the spec, but for the hyperparameters.
+_FIELDS = (
+    "model-uri", "transformer-type", "num-labels", "max-length", "method", "dataset", "split",
+    "eval-split", "text-column", "label-column", "seed",
+)  # fmt: skip
+
+
+def read_command(words: Sequence[str]) -> dict[str, Any] | None:
+    """The fields of the spec in a trial's command, as `trial_command` writes it.
+
+    A searched hyperparameter has the text that stands in its place. None for any other command.
+    """
+    if tuple(words[1:3]) != ("-m", "trainer"):
+        return None
+    flags = dict(word[2:].split("=", 1) for word in words if word.startswith("--") and "=" in word)
+    try:
+        if words[3:4] == ["objective"]:
+            return {
+                "objective_function": flags["function"],
+                "objective_source": _unpacked(flags["source"]),
+                "parameters": json.loads(flags["parameters"]),
+            }
+        fields: dict[str, Any] = {f.replace("-", "_"): flags[f] for f in _FIELDS if f in flags}
+        fields["training_parameters"] = json.loads(flags["training-parameters"])
+        fields["lora_config"] = json.loads(flags.get("lora-config", "{}"))
+    except (KeyError, ValueError, zlib.error):
+        return None
+    return fields
 
 
 def trial_environment(spec: TuneSpec, threads: int) -> dict[str, str]:
@@ -131,6 +159,10 @@ def _packed(source: str) -> str:
     return base64.urlsafe_b64encode(zlib.compress(source.encode(), 9)).decode()
 
 
+def _unpacked(word: str) -> str:
+    return zlib.decompress(base64.urlsafe_b64decode(word)).decode()
+
+
 def _values(asked: Mapping[str, Any], searched: Mapping[str, Scalar]) -> str:
     """Fixed values as they are, searched ones as text."""
     values = {
@@ -170,10 +202,9 @@ PAIR = re.compile(
     r"(?<![\w|-])([\w|-]+)\s*=\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(?![\w.])"
 )
 NO_METRICS = ("epoch", "step")
+# What torchrun says of a process that did not end by itself.
+_KILLED = re.compile(r"Signal \d+ \((SIG\w+)\) received by PID")
 _REASON = re.compile(r"^reason: (\w+)\s*$", re.MULTILINE)
-# How torchrun writes of a process that failed; from there on its log is about itself.
-_TORCHRUN = re.compile(r"[WE]\d{4} .*torch/distributed/elastic/|\[.*torch\.distributed\.elastic")
-_TORCHRUN_SIGNAL = re.compile(r"failed \(exitcode: -(\d+)\)")
 
 
 def read_line(text: str) -> MetricLine | Progress | None:
@@ -217,35 +248,11 @@ def read_result(text: str) -> Result:
         )
 
 
-def exit_cause(code: int, log: str) -> tuple[str, str]:
-    """Reason and sentence of a trial that ended with an exit code above 0, from what it printed.
-
-    A code above 128 is a signal's. torchrun ends with 1 whatever its processes ended with; a signal
-    that ended one of them is in its log.
-    """
-    words = last_words(log)
-    if NO_SPACE in words:
-        return "DiskFull", DISK_FULL
-    if code == 1 and (found := _TORCHRUN_SIGNAL.search(log)):
-        code = 128 + int(found[1])
-    reason = last_reason(log)
-    if code > 128 and not reason:
-        return "Killed", f"The trial was killed by {_signal(code - 128)}."
-    if not reason and "out of memory" in words.lower():
-        reason = "OutOfMemory"
-    said = words or f"The trial ended with exit code {code}."
-    return reason or EXIT_REASONS.get(code, "CodeError"), said
-
-
 def last_words(log: str) -> str:
-    """The sentence with which a trial ended: its last `error: …` line, else its last line.
-
-    torchrun's own words, that one of its processes failed, count only if that process said nothing.
-    """
-    lines = [line.strip() for line in log.splitlines() if any(map(str.isalnum, line))]
+    """The sentence with which a trial ended: its last `error: …` line, else its last line."""
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
     errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
-    own = list(itertools.takewhile(lambda line: not _TORCHRUN.match(line), lines))
-    return (errors or own or lines or [""])[-1]
+    return (errors or lines or [""])[-1]
 
 
 def last_reason(log: str) -> str:
@@ -257,8 +264,13 @@ def last_reason(log: str) -> str:
     return next(reversed(_REASON.findall(log)), "")
 
 
-def _signal(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
+def why_failed(exit_code: int, log: str) -> tuple[str, str]:
+    """The reason and the sentence with which a trial failed, from its exit code and last lines."""
+    words, reason = last_words(log), last_reason(log)
+    if NO_SPACE in words:
+        return "DiskFull", DISK_FULL
+    if not reason and (killed := _KILLED.search(log)):
+        lack = ", most often for want of memory" if killed[1] == "SIGKILL" else ""
+        return "Killed", f"A process of the trial was killed by {killed[1]}{lack}."
+    reason = reason or EXIT_REASONS.get(exit_code, "CodeError")
+    return reason, words or f"The trial ended with exit code {exit_code}."

@@ -1,532 +1,623 @@
-"""What keeps an Experiment from getting on, and what to do about it."""
+"""What keeps an Experiment from getting on, from pods and events as Kubernetes writes them."""
 
 from __future__ import annotations
 
+import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from bot.engines.katib_troubles import troubles
-from bot.engines.katib_wire import Event, Pod
+from bot.engines.katib_wire import Event, KatibExperiment, KatibTrial, Pod
 from bot.status import Trouble
-from tests.engines.kubernetes_pods import (
-    NAME,
-    TRIAL,
-    Json,
-    at,
-    condition,
-    ended,
-    event,
-    master,
-    own,
-    pod,
-    running,
-    search,
-    waiting,
-    worker,
-)
 
-POD = f"{TRIAL}-master-0"
-IMAGE = "example.com/trainer:1"
-TODAY_GPU = (
-    "0/4 nodes are available: 1 node(s) had untolerated taint {node-role.kubernetes.io/"
-    "control-plane: }, 3 Insufficient nvidia.com/gpu. preemption: 0/4 nodes are available: "
-    "1 Preemption is not helpful for scheduling, 3 No preemption victims found for incoming pod."
-)
-OLD_GPU = (
-    "0/4 nodes are available: 1 node(s) had taint {node-role.kubernetes.io/master: }, that the pod "
-    "didn't tolerate, 3 Insufficient nvidia.com/gpu."
-)
-QUOTA = (
-    f'Error creating: pods "{POD}" is forbidden: exceeded quota: team, requested: '
-    "requests.nvidia.com/gpu=1, used: requests.nvidia.com/gpu=4, limited: requests.nvidia.com/gpu=4"
-)
-WEBHOOK = (
-    'Error creating: admission webhook "mutator.pod.katib.kubeflow.org" denied the request: Failed '
-    'to parse image "docker.io/kubeflow/trainer": could not parse reference'
-)
-WEBHOOK_DOWN = (
-    "Error creating: Internal error occurred: failed calling webhook "
-    '"mutator.pod.katib.kubeflow.org": failed to call webhook: Post "https://katib-controller.'
-    'kubeflow.svc:443/mutate-pod?timeout=10s": dial tcp 10.0.0.7:443: connect: connection refused'
+Json = dict[str, Any]
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+TRIAL = "tune-abcdefgh"
+IMAGE = "registry.example.com/team/trainer:v1"
+NOT_FOUND = (
+    "rpc error: code = NotFound desc = failed to pull and unpack image "
+    f'"{IMAGE}": failed to resolve reference "{IMAGE}": {IMAGE}: not found'
 )
 
 
-def found(
-    pods: list[Pod] | None = None, events: list[Event] | None = None, now: float = 120
-) -> tuple[Trouble, ...]:
-    return troubles(NAME, pods or [], events or [], at(now))
+def ago(seconds: float) -> str:
+    return f"{NOW - timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def one(*of: Pod | Event, now: float = 120) -> Trouble:
-    pods = [each for each in of if isinstance(each, Pod)]
-    [trouble] = found(pods, [each for each in of if isinstance(each, Event)], now)
+def pod(
+    trial: str = TRIAL,
+    phase: str = "Pending",
+    state: Json | None = None,
+    *,
+    last: Json | None = None,
+    restarts: int = 0,
+    age_s: float = 60,
+    node: str = "node-1",
+    search: bool = False,
+    containers: tuple[str, ...] = ("pytorch",),
+    **more: Any,
+) -> Pod:
+    """A pod, by default one that is being created on its node."""
+    labels = {"katib.kubeflow.org/experiment": "tune"}
+    labels |= (
+        {"katib.kubeflow.org/suggestion": "tune"} if search else {"katib.kubeflow.org/trial": trial}
+    )
+    state = state or {"waiting": {"reason": "ContainerCreating"}}
+    status = {
+        "phase": phase,
+        "startTime": ago(age_s) if node else None,
+        "containerStatuses": [
+            {
+                "name": name, "image": IMAGE, "restartCount": restarts,
+                "state": state, "lastState": last or {},
+            }
+            for name in (containers if node else ())
+        ],
+        **more,
+    }  # fmt: skip
+    body = {
+        "metadata": {
+            "name": f"{trial}-master-0", "namespace": "team", "uid": f"uid-{trial}",
+            "labels": labels, "creationTimestamp": ago(age_s),
+        },
+        "spec": {"nodeName": node, "containers": [{"name": name} for name in containers]},
+        "status": status,
+    }  # fmt: skip
+    return msgspec.json.decode(json.dumps(body), type=Pod)
+
+
+def waiting(reason: str, message: str = "") -> Json:
+    return {"waiting": {"reason": reason, "message": message}}
+
+
+def ended(code: int = 0, reason: str = "", age_s: float = 5) -> Json:
+    return {
+        "terminated": {
+            "exitCode": code, "reason": reason or ("Error" if code else "Completed"),
+            "startedAt": ago(age_s + 5), "finishedAt": ago(age_s),
+        }
+    }  # fmt: skip
+
+
+def unscheduled(message: str, age_s: float = 20, reason: str = "Unschedulable") -> Pod:
+    condition = {
+        "type": "PodScheduled", "status": "False", "reason": reason, "message": message,
+        "lastTransitionTime": ago(age_s), "lastProbeTime": None,
+    }  # fmt: skip
+    return pod(node="", age_s=age_s, conditions=[condition])
+
+
+def event(
+    kind: str,
+    name: str,
+    reason: str,
+    message: str,
+    *,
+    age_s: float = 20,
+    first_s: float | None = None,
+    uid: str = "",
+    **more: Any,
+) -> Event:
+    body = {
+        "metadata": {"name": f"{name}.17a", "namespace": "team", "creationTimestamp": ago(age_s)},
+        "involvedObject": {"kind": kind, "name": name, "namespace": "team", "uid": uid},
+        "type": "Warning",
+        "reason": reason,
+        "message": message,
+        "count": 3,
+        "firstTimestamp": ago(age_s if first_s is None else first_s),
+        "lastTimestamp": ago(age_s),
+        "eventTime": None,
+        **more,
+    }
+    return msgspec.json.decode(json.dumps(body), type=Event)
+
+
+def pod_event(reason: str, message: str, age_s: float = 20, **more: Any) -> Event:
+    name = f"{TRIAL}-master-0"
+    return event("Pod", name, reason, message, age_s=age_s, uid=f"uid-{TRIAL}", **more)
+
+
+def trial(name: str = TRIAL, *conditions: str, age_s: float = 300) -> KatibTrial:
+    body = {
+        "metadata": {"name": name, "creationTimestamp": ago(age_s)},
+        "status": {"conditions": [{"type": each, "status": "True"} for each in conditions]},
+    }
+    return msgspec.json.decode(json.dumps(body), type=KatibTrial)
+
+
+def experiment(age_s: float, *conditions: str) -> KatibExperiment:
+    body = {
+        "metadata": {"name": "tune", "namespace": "team", "creationTimestamp": ago(age_s)},
+        "status": {"conditions": [{"type": each, "status": "True"} for each in conditions]},
+    }
+    return msgspec.json.decode(json.dumps(body), type=KatibExperiment)
+
+
+def found(pods: list[Pod], events: list[Event] | None = None, **more: Any) -> list[Trouble]:
+    return list(troubles("tune", pods, events or [], NOW, **more))
+
+
+def only(pods: list[Pod], events: list[Event] | None = None, **more: Any) -> Trouble:
+    [trouble] = found(pods, events, **more)
     return trouble
 
 
-def reasons(*of: Pod | Event, now: float = 120) -> list[tuple[str, str]]:
-    pods = [each for each in of if isinstance(each, Pod)]
-    events = [each for each in of if isinstance(each, Event)]
-    return [(trouble.reason, trouble.trial) for trouble in found(pods, events, now)]
+# Nothing wrong
 
 
-def unscheduled(message: str, reason: str = "Unschedulable", since: float = 0, **more: Any) -> Pod:
-    conditions = [condition("PodScheduled", "False", reason, message, since=since)]
-    return pod(conditions=conditions, node="", **more)
+def test_pods_that_run_have_ended_or_only_just_came_are_no_trouble() -> None:
+    running = {"running": {"startedAt": ago(10)}}
+    pods = [
+        pod("tune-aaaaaaaa", "Running", running),
+        pod("tune-bbbbbbbb", "Succeeded", ended()),
+        pod("tune-cccccccc", "Failed", ended(137, "OOMKilled")),
+        pod("tune-dddddddd", age_s=500),
+        unscheduled("0/3 nodes are available: 3 Insufficient nvidia.com/gpu.", age_s=5),
+    ]
+    assert found(pods) == []
 
 
-def about_pod(reason: str, message: str, name: str = POD, **more: Any) -> Event:
-    return event(reason, message, "Pod", name, **more)
+# Images
 
 
-# --- images
+def test_an_image_that_is_not_there_is_told_at_once_with_its_cause() -> None:
+    trouble = only([pod(state=waiting("ErrImagePull", NOT_FOUND), age_s=1)])
+    assert trouble == Trouble(
+        reason="ImagePullBackOff",
+        message=f"The image `{IMAGE}` cannot be pulled: {IMAGE}: not found.",
+        hint="Check the image's name and tag.",
+        trial=TRIAL,
+    )
 
 
-@pytest.mark.parametrize(
-    ("reason", "message", "pulled", "cause", "hint"),
-    [
-        ("ErrImagePull",
-         f'rpc error: code = NotFound desc = failed to pull and unpack image "{IMAGE}": failed to '
-         f'resolve reference "{IMAGE}": {IMAGE}: not found', "",
-         f'failed to resolve reference "{IMAGE}": {IMAGE}: not found.', "name and tag"),
-        ("ImagePullBackOff", f'Back-off pulling image "{IMAGE}"',
-         f'Failed to pull image "{IMAGE}": rpc error: code = Unknown desc = Error response from '
-         "daemon: pull access denied for trainer, repository does not exist",
-         "pull access denied for trainer, repository does not exist.", "imagePullSecrets"),
-        ("ImagePullBackOff",
-         f'Back-off pulling image "{IMAGE}": ErrImagePull: rpc error: code = Unknown desc = failed '
-         'to pull and unpack image "x": 429 Too Many Requests - toomanyrequests', "",
-         "429 Too Many Requests - toomanyrequests.", "limits pulls"),
-        ("ErrImagePull", "dial tcp: lookup example.com on 10.96.0.10:53: no such host", "",
-         "no such host.", "cannot reach the registry"),
-        ("ErrImagePull", "no match for platform in manifest: not found", "", "platform",
-         "not built for the node"),
-        ("InvalidImageName", f'Failed to apply default image tag "{IMAGE}": couldn\'t parse image '
-         "reference", "", "couldn't parse image reference.", "name:tag"),
-        ("ErrImageNeverPull", f'Container image "{IMAGE}" is not present with pull policy of Never',
-         "", "is not present with pull policy of Never.", "whether the nodes may pull it"),
-    ],
-)  # fmt: skip
-def test_an_image_that_cannot_be_pulled_is_told_at_once_with_its_cause(
-    reason: str, message: str, pulled: str, cause: str, hint: str
-) -> None:
-    events = [about_pod("Failed", pulled, last=0)] if pulled else []
-    trouble = one(pod(state=waiting(reason, message)), *events, now=1)
-    assert (trouble.reason, trouble.trial) == ("ImagePullBackOff", TRIAL)
-    assert trouble.message.startswith(f"The image `{IMAGE}` cannot be pulled")
-    assert cause in trouble.message
-    assert hint in trouble.hint
+def test_what_a_pull_waits_for_is_found_in_the_event_where_the_state_forgets_it() -> None:
+    """Kubernetes up to 1.30 says only that it backs off."""
+    old = pod(state=waiting("ImagePullBackOff", f'Back-off pulling image "{IMAGE}"'))
+    failed = pod_event("Failed", f'Failed to pull image "{IMAGE}": {NOT_FOUND}')
+    alone = pod_event("Failed", "Error: ImagePullBackOff")
+    assert f"{IMAGE}: not found." in only([old], [failed, alone]).message
+    assert only([old]).message == f"The image `{IMAGE}` cannot be pulled: it is tried again."
 
 
-def test_an_image_whose_cause_is_not_known_yet_is_told_too() -> None:
-    trouble = one(pod(state=waiting("ImagePullBackOff", f'Back-off pulling image "{IMAGE}"')))
-    assert trouble.message == f"The image `{IMAGE}` cannot be pulled."
-
-
-def test_the_image_of_an_init_container_is_named() -> None:
-    stuck = pod(
-        worker(), init={"init-pytorch": waiting("ImagePullBackOff")},
-        state=waiting("PodInitializing"),
-    )  # fmt: skip
-    assert "`alpine:3.10`" in one(stuck).message
-
-
-# --- configuration
+def test_what_a_pull_waits_for_is_found_in_the_state_where_it_says_so() -> None:
+    said = f'Back-off pulling image "{IMAGE}": ErrImagePull: {NOT_FOUND}'
+    assert (
+        f"pulled: {IMAGE}: not found."
+        in only([pod(state=waiting("ImagePullBackOff", said))]).message
+    )
 
 
 @pytest.mark.parametrize(
-    ("message", "hint"),
+    ("cause", "hint"),
     [
-        ('secret "hf-token" not found', "in the namespace team-a"),
-        ("couldn't find key HF_TOKEN in Secret team-a/hf-token", "Add that key"),
-        ('configmap "code" not found', "in the namespace team-a"),
-        ("container has runAsNonRoot and image will run as root", "securityContext.runAsUser"),
-        ("something new", "trial template"),
+        ("unexpected status from HEAD request: 401 Unauthorized", "image pull secret"),
+        ("pull access denied, repository does not exist", "image pull secret"),
+        ("toomanyrequests: You have reached your pull rate limit", "limits pulls"),
+        ("dial tcp: lookup registry.example.com: no such host", "cannot reach the registry"),
+        ("x509: certificate signed by unknown authority", "certificate"),
     ],
 )
-def test_a_container_that_cannot_be_made_names_what_is_missing(message: str, hint: str) -> None:
-    trouble = one(pod(state=waiting("CreateContainerConfigError", message)), now=1)
+def test_what_to_do_about_an_image_depends_on_the_cause(cause: str, hint: str) -> None:
+    said = f'rpc error: code = Unknown desc = failed to resolve reference "{IMAGE}": {cause}'
+    assert hint in only([pod(state=waiting("ErrImagePull", said))]).hint
+
+
+# Containers that cannot be made, or end again and again
+
+
+def test_a_missing_secret_is_named_with_how_to_make_it() -> None:
+    said = 'secret "hf-token" not found'
+    trouble = only([pod(state=waiting("CreateContainerConfigError", said))])
     assert trouble.reason == "CreateContainerConfigError"
-    assert trouble.message == f"The container `pytorch` cannot be made: {message}."
-    assert hint in trouble.hint
+    assert trouble.message == "There is no Secret `hf-token` in the namespace `team`."
+    assert "kubectl create secret generic hf-token -n team" in trouble.hint
 
 
-# --- scheduling
+def test_a_missing_key_of_a_secret_is_named() -> None:
+    said = "couldn't find key HF_TOKEN in Secret team/hf-token"
+    trouble = only([pod(state=waiting("CreateContainerConfigError", said))])
+    assert trouble.message == "The Secret `hf-token` has no key `HF_TOKEN`."
 
 
-@pytest.mark.parametrize("message", [TODAY_GPU, OLD_GPU])
-def test_a_pod_without_room_says_what_is_short_and_why(message: str) -> None:
-    trouble = one(unscheduled(message))
-    assert (trouble.reason, trouble.trial) == ("Unschedulable", TRIAL)
-    assert trouble.message.startswith("No node can take a pod for lack of nvidia.com/gpu: 0/4 ")
-    assert "preemption" not in trouble.message
-    assert "parallel_trial_count" in trouble.hint
+def test_an_image_that_runs_as_root_is_told() -> None:
+    said = 'container has runAsNonRoot and image will run as root (pod: "x", container: pytorch)'
+    trouble = only([pod(state=waiting("CreateContainerConfigError", said))])
+    assert "image will run as root" in trouble.message
+    assert "runAsUser" in trouble.hint
 
 
-@pytest.mark.parametrize(
-    ("message", "short", "hint"),
-    [
-        ("0/2 nodes are available: 2 Insufficient cpu, 1 Insufficient memory.",
-         " for lack of cpu and memory:", "lower cpu, memory"),
-        ("0/1 nodes are available: 1 node(s) had untolerated taint {gpu: only}.", " a pod:",
-         "tolerate"),
-        ("0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector.", " a pod:",
-         "nodeSelector"),
-        ("0/1 nodes are available: 1 node(s) had volume node affinity conflict.", " a pod:",
-         "parallel_trial_count=1"),
-        ("pod group is not ready, 2 Pending, 3 minAvailable", " a pod:", "all pods of the trial"),
-    ],
-)  # fmt: skip
-def test_each_way_of_having_no_room_has_its_hint(message: str, short: str, hint: str) -> None:
-    trouble = one(unscheduled(message))
-    assert short in trouble.message
-    assert hint in trouble.hint
+def test_a_container_that_ends_again_and_again_is_told_with_its_exit() -> None:
+    state = waiting("CrashLoopBackOff", "back-off 10s restarting failed container=pytorch")
+    trouble = only([pod(phase="Running", state=state, last=ended(1), restarts=3)])
+    assert trouble.reason == "CrashLoopBackOff"
+    assert trouble.message == (
+        "The container `pytorch` ends again and again, last with exit code 1."
+    )
 
 
-def test_a_moment_without_a_node_is_normal() -> None:
-    assert reasons(unscheduled(TODAY_GPU, since=20), now=29) == []
-    assert reasons(unscheduled(TODAY_GPU, since=20), now=30) == [("Unschedulable", TRIAL)]
-    assert reasons(pod(phase="Pending", node="", conditions=[]), now=9) == []
+def test_a_container_that_was_started_again_is_told_until_it_has_run_a_while() -> None:
+    running = {"running": {"startedAt": ago(4)}}
+    again = pod(phase="Running", state=running, last=ended(137, "OOMKilled"), restarts=1)
+    trouble = only([again])
+    assert trouble.reason == "ContainerRestarts"
+    assert trouble.message == (
+        "The container `pytorch` was started again once, after running out of memory."
+    )
+    assert "memory" in trouble.hint
+    steady = pod(phase="Running", state=running, last=ended(1, age_s=700), restarts=1)
+    assert found([steady]) == []
 
 
-def test_a_pod_that_waits_for_its_queue_says_so() -> None:
-    held = unscheduled("Scheduling is blocked due to non-empty scheduling gates", "SchedulingGated")
-    assert one(held).reason == "SchedulingGated"
-    assert "queue" in one(held).hint
+def test_an_init_container_that_waits_for_its_image_is_told() -> None:
+    init = {"name": "init-pytorch", "image": "alpine:3.10", "state": waiting("ErrImagePull", "no")}
+    state = waiting("PodInitializing")
+    assert "`alpine:3.10`" in only([pod(state=state, initContainerStatuses=[init])]).message
 
 
-# --- volumes
+# No node
 
 
 @pytest.mark.parametrize(
-    "message",
+    "said",
     [
-        "0/3 nodes are available: pod has unbound immediate PersistentVolumeClaims. preemption: no",
-        'running "VolumeBinding" filter plugin for pod "x": pod has unbound immediate '
-        "PersistentVolumeClaims",
-        'persistentvolumeclaim "tune" not found',
-        'running PreBind plugin "VolumeBinding": binding volumes: timed out waiting',
+        "0/3 nodes are available: 1 node(s) had taint {node-role.kubernetes.io/master: }, that the "
+        "pod didn't tolerate, 2 Insufficient nvidia.com/gpu.",
+        "0/3 nodes are available: 1 node(s) had untolerated taint {gpu: true}, 2 Insufficient "
+        "nvidia.com/gpu. preemption: 0/3 nodes are available: 3 No preemption victims found for "
+        "incoming pod.",
+        "0/3 nodes are available: 3 Insufficient nvidia.com/gpu, 1 Insufficient nvidia.com/gpu.",
     ],
 )
-def test_a_volume_that_is_not_bound_is_not_taken_for_a_lack_of_room(message: str) -> None:
-    trouble = one(unscheduled(message, labels=own("fetch"), name="tune-fetch-x1y2z"))
-    assert (trouble.reason, trouble.trial) == ("VolumeNotBound", "")
-    assert "preemption" not in trouble.message
+def test_the_resource_that_is_short_is_named(said: str) -> None:
+    trouble = only([unscheduled(said)])
+    assert trouble.reason == "Unschedulable"
+    assert trouble.trial == TRIAL
+    assert trouble.message.startswith("No node has enough `nvidia.com/gpu` free: 0/3 nodes are")
+    assert "preemption:" not in trouble.message
 
 
-def provisioning(
-    message: str = 'storageclass.storage.k8s.io "fast" not found', **more: Any
-) -> Event:
-    return event("ProvisioningFailed", message, "PersistentVolumeClaim", NAME, **more)
-
-
-def test_a_volume_that_cannot_be_made_says_why() -> None:
-    trouble = one(provisioning())
-    assert (trouble.reason, trouble.trial) == ("ProvisioningFailed", "")
-    assert trouble.message == (
-        'The volume `tune` cannot be made: storageclass.storage.k8s.io "fast" not found.'
-    )
-    assert "storage_class=" in trouble.hint
-    modes = one(provisioning("failed: Volume capabilities MULTI_NODE_MULTI_WRITER not supported"))
-    assert "storage_access_modes" in modes.hint
-
-
-def test_a_volume_that_is_in_use_was_made() -> None:
-    assert reasons(provisioning(), pod(own("fetch"), state=running(), name="f")) == []
+def test_every_resource_that_is_short_is_named() -> None:
+    said = "0/2 nodes are available: 1 Insufficient cpu, 2 Insufficient memory."
+    assert only([unscheduled(said)]).message.startswith("No node has enough `cpu` and `memory`")
 
 
 @pytest.mark.parametrize(
-    ("reason", "message", "word", "hint"),
+    ("said", "hint"),
     [
-        ("FailedMount", 'MountVolume.SetUp failed for volume "code" : secret "code" not found',
-         "FailedMount", "in the namespace team-a"),
-        ("FailedMount", "Unable to attach or mount volumes: unmounted volumes=[workspace]: timed "
-         "out waiting for the condition", "FailedMount", "kubectl describe pvc -n team-a"),
-        ("FailedAttachVolume", 'Multi-Attach error for volume "pvc-1" Volume is already used by '
-         "pod(s) tune-wxyz6789-master-0", "MultiAttach", "ReadWriteMany"),
-        ("FailedCreatePodSandBox", "failed to set up sandbox container network",
-         "FailedCreatePodSandBox", "look at the node"),
+        ("0/1 nodes are available: 1 node(s) had taint {gpu: true}, that the pod didn't tolerate.",
+         "toleration"),
+        ("0/1 nodes are available: 1 node(s) had untolerated taint {gpu: true}.", "toleration"),
+        ("0/1 nodes are available: 1 node(s) didn't match node selector.", "node_selector"),
+        ("0/1 nodes are available: 1 node(s) didn't match Pod's node affinity.", "node_selector"),
+        ("0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector.",
+         "node_selector"),
+        ("0/1 nodes are available: 1 Too many pods.", "nodes"),
     ],
 )  # fmt: skip
-def test_a_pod_that_cannot_start_on_its_node_says_why(
-    reason: str, message: str, word: str, hint: str
-) -> None:
-    stuck = pod(state=waiting("ContainerCreating"))
-    trouble = one(stuck, about_pod(reason, message))
-    assert (trouble.reason, trouble.trial) == (word, TRIAL)
-    assert message in trouble.message
+def test_what_to_do_about_no_node_depends_on_the_cause(said: str, hint: str) -> None:
+    trouble = only([unscheduled(said)])
+    assert trouble.reason == "Unschedulable"
     assert hint in trouble.hint
 
 
-def test_a_mount_that_takes_a_moment_is_normal() -> None:
-    stuck, event_of_it = (
-        pod(state=waiting("ContainerCreating")),
-        about_pod("FailedMount", "x", last=5),
+def test_a_queue_that_holds_a_pod_back_is_told_after_a_minute() -> None:
+    gate = "Scheduling is blocked due to non-empty scheduling gates"
+    assert found([unscheduled(gate, 50, "SchedulingGated")]) == []
+    trouble = only([unscheduled(gate, 70, "SchedulingGated")])
+    assert (trouble.reason, trouble.message) == ("SchedulingGated", f"{gate}.")
+
+
+# Volumes
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "0/3 nodes are available: 3 pod has unbound immediate PersistentVolumeClaims.",
+        "pod has unbound immediate PersistentVolumeClaims (repeated 3 times)",
+        "0/3 nodes are available: 3 node(s) had volume node affinity conflict.",
+        "0/1 nodes are available: 1 node(s) didn't find available persistent volumes to bind.",
+    ],
+)
+def test_a_volume_that_is_not_bound_is_told_after_half_a_minute(said: str) -> None:
+    assert found([unscheduled(said, age_s=20)]) == []
+    trouble = only([unscheduled(said, age_s=40)])
+    assert trouble.reason == "VolumeNotBound"
+    assert "storage_class" in trouble.hint
+
+
+def test_a_volume_claim_that_is_gone_is_named() -> None:
+    said = '0/1 nodes are available: persistentvolumeclaim "tune" not found.'
+    trouble = only([unscheduled(said, age_s=40)])
+    assert trouble.message.startswith("There is no volume claim `tune`: ")
+
+
+def test_what_the_provisioner_says_is_told_at_once() -> None:
+    said = 'storageclass.storage.k8s.io "fast" not found'
+    refused = event("PersistentVolumeClaim", "tune", "ProvisioningFailed", said)
+    waits = unscheduled("pod has unbound immediate PersistentVolumeClaims", age_s=5)
+    trouble = only([waits], [refused])
+    assert trouble.reason == "VolumeNotBound"
+    assert trouble.message == f"The volume claim `tune` gets no volume: {said}."
+
+
+def test_a_provisioners_complaint_is_settled_when_the_pod_has_a_node_or_lacks_something_else() -> (
+    None
+):
+    refused = event("PersistentVolumeClaim", "tune", "ProvisioningFailed", "no")
+    others = event("PersistentVolumeClaim", "tune-2", "ProvisioningFailed", "no")
+    volume = unscheduled("pod has unbound immediate PersistentVolumeClaims", age_s=5)
+    short = unscheduled("0/1 nodes are available: 1 Insufficient cpu.")
+    assert found([pod()], [refused]) == []
+    assert found([volume], [others]) == []
+    assert only([short], [refused]).reason == "Unschedulable"
+
+
+def test_a_volume_that_another_node_holds_is_told() -> None:
+    said = 'Multi-Attach error for volume "pvc-1" Volume is already used by pod(s) tune-fetch-x'
+    refused = pod_event("FailedAttachVolume", said)
+    trouble = only([pod()], [refused])
+    assert trouble.reason == "MultiAttach"
+    assert "ReadWriteMany" in trouble.hint
+    assert found([pod(age_s=25)], [refused]) == []
+
+
+def test_a_mount_that_fails_is_told_with_the_secret_that_it_needs() -> None:
+    said = 'MountVolume.SetUp failed for volume "keys" : secret "s3-keys" not found'
+    trouble = only([pod()], [pod_event("FailedMount", said)])
+    assert trouble.reason == "FailedMount"
+    assert trouble.message == "There is no Secret `s3-keys` in the namespace `team`."
+    said = "Unable to attach or mount volumes: unmounted volumes=[data]: timed out waiting"
+    trouble = only([pod()], [pod_event("FailedMount", said)])
+    assert trouble.message == f"A volume cannot be mounted: {said}."
+
+
+def test_a_mount_that_worked_in_the_end_is_no_trouble() -> None:
+    refused = pod_event("FailedMount", "timed out")
+    running = pod(phase="Running", state={"running": {"startedAt": ago(2)}})
+    assert found([running], [refused]) == []
+    assert found([pod()], [pod_event("FailedMount", "timed out", age_s=90)]) == []
+    other = event("Pod", f"{TRIAL}-master-0", "FailedMount", "timed out", uid="uid-before")
+    assert found([pod()], [other]) == []
+
+
+def test_an_event_of_the_newer_kind_has_its_time_in_its_series() -> None:
+    times = {
+        "firstTimestamp": None, "lastTimestamp": None, "count": None,
+        "eventTime": "2026-01-01T10:00:00.123456Z",
+        "series": {"count": 9, "lastObservedTime": "2026-01-01T11:59:50.123456Z"},
+    }  # fmt: skip
+    said = pod_event("FailedMount", "timed out", **times)
+    assert only([pod()], [said]).reason == "FailedMount"
+    assert found([pod()], [pod_event("FailedMount", "timed out", **times | {"series": None})]) == []
+
+
+def test_a_sandbox_that_cannot_be_made_is_told() -> None:
+    said = "Failed to create pod sandbox: rpc error: code = Unknown desc = no CNI configuration"
+    assert only([pod()], [pod_event("FailedCreatePodSandBox", said)]).reason == (
+        "FailedCreatePodSandBox"
     )
-    assert reasons(stuck, event_of_it, now=29) == []
-    assert reasons(stuck, event_of_it, now=31) == [("FailedMount", TRIAL)]
 
 
-def test_what_was_said_of_a_pod_before_it_started_is_over() -> None:
-    assert reasons(pod(state=running()), about_pod("FailedMount", "timed out")) == []
+# Pods that are refused
+
+QUOTA = (
+    'Error creating: pods "tune-abcdefgh-master-0" is forbidden: exceeded quota: gpus, requested: '
+    "requests.nvidia.com/gpu=2, used: requests.nvidia.com/gpu=7, limited: requests.nvidia.com/gpu=8"
+)
 
 
-# --- refused pods
+def refused_pod(message: str = QUOTA, name: str = TRIAL, **more: Any) -> Event:
+    return event("PyTorchJob", name, "FailedCreatePod", message, **more)
 
 
-@pytest.mark.parametrize("kind", ["PyTorchJob", "Job", "JobSet"])
-@pytest.mark.parametrize("reason", ["FailedCreate", "FailedCreatePod"])
-def test_a_quota_that_is_used_up_says_of_what(kind: str, reason: str) -> None:
-    trouble = one(event(reason, QUOTA, kind))
+def test_a_quota_is_told_with_what_is_short() -> None:
+    trouble = only([], [refused_pod()])
     assert (trouble.reason, trouble.trial) == ("QuotaExceeded", TRIAL)
     assert trouble.message == (
-        "The quota `team` is used up: a pod asks for requests.nvidia.com/gpu=1, in use are "
-        "requests.nvidia.com/gpu=4 of requests.nvidia.com/gpu=4."
+        "The resource quota `gpus` of the namespace `team` has no room for "
+        "`pods/tune-abcdefgh-master-0`: 2 of requests.nvidia.com/gpu asked for, 7 of 8 used."
     )
-    assert "parallel_trial_count" in trouble.hint
+    assert trouble.hint
 
 
-@pytest.mark.parametrize(
-    ("message", "reason", "hint"),
-    [
-        (WEBHOOK, "PodRefused", "give the trial a command"),
-        (WEBHOOK_DOWN, "WebhookDown", "does not answer"),
-        ('Error creating: pods "x" is forbidden: failed quota: team: must specify cpu for: pytorch',
-         "PodRefused", "give cpu and memory"),
-        ('Error creating: pods "x" is forbidden: violates PodSecurity "restricted:latest": '
-         "allowPrivilegeEscalation != false", "PodRefused", "pod security standard"),
-        ('Error creating: pods "x-" is forbidden: error looking up service account team-a/tuner: '
-         'serviceaccount "tuner" not found', "PodRefused", "service account"),
-        ('Error creating: pods "x" is forbidden: no PriorityClass with name high was found',
-         "PodRefused", "priority class"),
-        ('Error creating: pods "x" is forbidden: maximum memory usage per Container is 4Gi, but '
-         "limit is 8Gi", "PodRefused", "limits of the namespace"),
-        ("Error creating: policy says no", "PodRefused", "knows this rule"),
-    ],
-)  # fmt: skip
-def test_a_refused_pod_is_told_in_the_clusters_own_words(
-    message: str, reason: str, hint: str
-) -> None:
-    trouble = one(event("FailedCreate", message))
-    assert trouble.reason == reason
-    assert message.removeprefix("Error creating: ")[:60] in trouble.message
-    assert hint in trouble.hint
+def test_a_quota_of_a_job_of_ours_is_told_under_its_name() -> None:
+    said = QUOTA.replace("tune-abcdefgh-master-0", "tune-baseline-x7k2p")
+    assert only([], [event("Job", "tune-baseline", "FailedCreate", said)]).trial == "tune-baseline"
+    assert only([], [event("Job", "tune-retry-2", "FailedCreate", said)]).trial == "tune-retry-2"
 
 
-def test_a_refusal_is_over_once_the_pod_is_there() -> None:
-    refused, quota = event("FailedCreate", WEBHOOK), event("FailedCreatePod", QUOTA)
-    first = pod(state=running(), name=POD)
-    assert reasons(refused, first) == reasons(quota, first) == []
-    second = pod(worker(), state=running(), name=f"{TRIAL}-worker-0")
-    assert reasons(refused, second) == [("PodRefused", TRIAL)]
-    assert reasons(quota, second) == [("QuotaExceeded", TRIAL)]
-    short = event("FailedCreatePod", QUOTA.replace("master-0", "worker-0"))
-    assert reasons(short, first) == [("QuotaExceeded", TRIAL)]
-    assert reasons(short, first, second) == []
+def test_events_that_were_put_together_are_read_too() -> None:
+    said = f"(combined from similar events): {QUOTA}"
+    assert only([], [refused_pod(said)]).reason == "QuotaExceeded"
 
 
-def test_a_refused_fetch_job_or_search_keeps_all_waiting() -> None:
-    fetch = event("FailedCreate", QUOTA, "Job", "tune-fetch")
-    assert reasons(fetch) == [("QuotaExceeded", "")]
-    assert reasons(fetch, pod(own("fetch"), state=running(), name="f")) == []
-    replicas = event("FailedCreate", QUOTA, "ReplicaSet", "tune-random-6c9d4f7b8d")
-    assert reasons(replicas) == [("QuotaExceeded", "")]
-    assert reasons(replicas, pod(search(), state=running(), name="s")) == []
+def test_a_quota_that_has_only_just_been_hit_is_no_trouble_yet() -> None:
+    assert found([], [refused_pod(age_s=2)]) == []
+    assert only([], [refused_pod(age_s=2, first_s=15)]).reason == "QuotaExceeded"
 
 
-# --- Katib
+def test_a_refusal_is_settled_by_the_pod_that_came_after_it() -> None:
+    assert found([pod(age_s=20)], [refused_pod(age_s=30)]) == []
+    assert only([pod(age_s=40)], [refused_pod(age_s=30)]).reason == "QuotaExceeded"
 
 
-@pytest.mark.parametrize(
-    ("kind", "name", "message", "trial", "hint"),
-    [
-        ("Trial", TRIAL, 'Failed to reconcile: no matches for kind "TrainJob" in version "v1"',
-         TRIAL, "restart katib-controller"),
-        ("Experiment", NAME, "Failed to reconcile: ConvertStringToUnstructured failed", "",
-         "tries again"),
-        ("Suggestion", NAME, "rpc error: code = Unknown desc = Exception calling application: An "
-         "unknown trial has been passed", "", "start it again"),
-        ("Trial", TRIAL, "Failed to reconcile: dial tcp 10.0.0.1:6789: connection refused", TRIAL,
-         "whoever runs Katib"),
-    ],
-)  # fmt: skip
-def test_katibs_own_complaints_are_told(
-    kind: str, name: str, message: str, trial: str, hint: str
-) -> None:
-    trouble = one(event("ReconcileError", message, kind, name))
-    assert (trouble.reason, trouble.trial) == ("ReconcileError", trial)
-    assert message.removeprefix("Failed to reconcile: ") in trouble.message
-    assert hint in trouble.hint
+def test_a_refusal_is_settled_by_the_end_of_its_trial_and_by_time() -> None:
+    assert found([], [refused_pod()], trials=[trial(TRIAL, "Failed")]) == []
+    assert only([], [refused_pod()], trials=[trial(TRIAL, "Running")])
+    assert found([], [refused_pod(age_s=1200)]) == []
+    fetch = event("Job", "tune-fetch", "FailedCreate", QUOTA)
+    assert only([], [fetch]).trial == "tune-fetch"
+    assert found([], [fetch], experiment=experiment(10, "Created")) == []
 
 
-def test_a_lost_race_between_controllers_is_no_trouble() -> None:
-    text = (
-        'Operation cannot be fulfilled on trials "x": the object has been modified; please apply '
-        "your changes to the latest version and try again"
-    )
-    assert reasons(event("ReconcileError", f"Failed to reconcile: {text}", "Trial")) == []
-
-
-def test_a_quota_met_by_katib_is_a_quota() -> None:
-    text = QUOTA.replace("Error creating", "Failed to reconcile").replace("pods", "jobs.batch")
-    assert reasons(event("ReconcileError", text, "Trial")) == [("QuotaExceeded", TRIAL)]
-
-
-def test_metrics_that_are_missing_are_the_trials_end_and_no_trouble() -> None:
-    assert reasons(event("MetricsUnavailable", "Metrics are not available", "Trial")) == []
-
-
-# --- search
-
-
-@pytest.mark.parametrize(
-    ("state", "last", "restarts", "said", "hint"),
-    [
-        (waiting("ImagePullBackOff", "not found"), None, 0, "cannot be pulled", "name and tag"),
-        (waiting("CrashLoopBackOff"), ended(1, until=100), 4, "restarted 4 times; it last ended "
-         "with exit code 1", "whoever runs"),
-        (waiting("CrashLoopBackOff"), ended(137, "OOMKilled"), 1, "restarted once; it last ended "
-         "out of memory", "runtime.suggestions"),
-        (running(90), ended(137, "OOMKilled", until=80), 1, "out of memory", "runtime.suggestions"),
-    ],
-)  # fmt: skip
-def test_a_search_pod_in_trouble_keeps_all_trials_waiting(
-    state: Json, last: Json | None, restarts: int, said: str, hint: str
-) -> None:
-    trouble = one(pod(search(), state=state, last=last, restarts=restarts, name="s"))
-    assert (trouble.reason, trouble.trial) == ("SearchPodNotReady", "")
-    assert said in trouble.message
-    assert hint.lower() in trouble.hint.lower()
-
-
-def test_a_search_that_forgets_its_trials_is_lost_after_a_restart() -> None:
-    last = ended(137, "OOMKilled", until=10)
-    lost = pod(search("grid"), state=running(20), last=last, restarts=1, name="s")
-    assert "start it again" in one(lost, now=36_000).hint
-    remembers = pod(search("tpe"), state=running(20), last=last, restarts=1, name="s")
-    assert reasons(remembers, now=36_000) == []
-
-
-def test_a_search_pod_that_runs_but_never_answers_is_told_after_a_minute() -> None:
-    unready = [condition("PodScheduled"), condition("Ready", "False", "ContainersNotReady")]
-    silent = pod(search(), state=running(), conditions=unready, name="s")
-    assert reasons(silent, now=59) == []
-    assert reasons(silent, now=61) == [("SearchPodNotReady", "")]
-
-
-# --- restarts and nodes
-
-
-def test_a_container_that_is_restarted_again_and_again_is_told() -> None:
-    looping = pod(state=waiting("CrashLoopBackOff", "back-off 10s"), last=ended(1), restarts=0)
-    assert one(looping).message == (
-        "The container `pytorch` is to be restarted; it last ended with exit code 1."
-    )
-    again = pod(state=running(90), last=ended(1, until=60), restarts=3)
-    assert one(again).reason == "CrashLoopBackOff"
-    assert "restarted 3 times" in one(again).message
-    assert reasons(again, now=661) == []  # it has run for ten minutes since
-
-
-def test_a_node_that_is_gone_is_told() -> None:
-    old = pod(state=running(), reason="NodeLost", message="Node node-a is unresponsive")
-    assert reasons(old) == [("NodeLost", TRIAL)]
-    unready = pod(
-        state=running(), conditions=[condition("PodScheduled"), condition("Ready", "False")]
-    )
-    assert reasons(unready) == []
-    trouble = one(unready, about_pod("NodeNotReady", "Node is not ready"))
-    assert trouble.message == "The node `node-a` does not answer."
-
-
-# --- all of it
-
-
-def test_there_is_one_trouble_of_each_reason_and_trial_those_of_all_first() -> None:
-    pulling = waiting("ErrImagePull", "not found")
-    pods = [
-        pod(worker(), state=pulling, name="w0"),
-        pod(state=pulling, name="m0"),
-        pod(master("tune-aaaa1111"), state=pulling),
-        unscheduled(TODAY_GPU, labels=search(), name="s"),
-        unscheduled(TODAY_GPU, labels=worker(), name="w1"),
+def test_refusals_of_an_experiment_with_a_longer_name_are_not_ours() -> None:
+    events = [
+        refused_pod(name="tune-2-abcdefgh"),
+        event("Experiment", "tune-2", "ReconcileError", "no"),
+        event("ReplicaSet", "tune-2-random-5d4f9", "FailedCreate", QUOTA),
+        event("Job", "tune-2-baseline", "FailedCreate", QUOTA),
     ]
-    assert reasons(*pods) == [
-        ("SearchPodNotReady", ""),
-        ("ImagePullBackOff", "tune-aaaa1111"),
-        ("ImagePullBackOff", TRIAL),
-        ("Unschedulable", TRIAL),
-    ]
+    assert found([], events) == []
+    assert len(troubles("tune-2", [], events, NOW)) == len(events)
 
 
-def test_pods_that_are_well_over_or_on_their_way_out_are_no_trouble() -> None:
-    assert reasons(pod(state=running()), pod(search(), state=running(), name="s")) == []
-    assert reasons(pod(state=waiting("ContainerCreating")), pod(phase="Pending", name="x")) == []
-    assert reasons(pod(state=ended(137, "OOMKilled"), phase="Failed")) == []
-    assert reasons(pod(state=waiting("ErrImagePull"), deleted=True)) == []
+def test_a_webhook_that_refuses_pods_is_told_at_once_in_its_own_words() -> None:
+    words = 'Failed to parse image "docker.io/x": could not parse reference'
+    said = (
+        'Error creating: admission webhook "mutator.pod.katib.kubeflow.org" denied the request: '
+        + words
+    )
+    trouble = only([], [refused_pod(said, age_s=0)])
+    assert (trouble.reason, trouble.message) == ("WebhookRefused", words)
+
+
+def test_a_webhook_that_does_not_answer_is_told() -> None:
+    said = (
+        "Error creating: Internal error occurred: failed calling webhook "
+        '"mutator.pod.katib.kubeflow.org": failed to call webhook: Post '
+        '"https://katib-controller.kubeflow.svc:443/mutate-pod": connection refused'
+    )
+    trouble = only([], [refused_pod(said)])
+    assert trouble.reason == "WebhookDown"
+    assert "kubectl get pods -n kubeflow" in trouble.hint
 
 
 @pytest.mark.parametrize(
-    ("kind", "name"),
+    "rule",
     [
-        ("PyTorchJob", "tune-2-abcd1234"),
-        ("PyTorchJob", "tune-two-abcd1234"),
-        ("Experiment", "tune-abcd1234"),
-        ("Experiment", "tune-2"),
-        ("Suggestion", "tune-2"),
-        ("PersistentVolumeClaim", "tune-2"),
-        ("ReplicaSet", "tune-2-random-6c9d4f7b8d"),
-        ("Job", "tune-2-fetch"),
-        ("PyTorchJob", "other"),
+        'error looking up service account team/trainer: serviceaccount "trainer" not found',
+        'violates PodSecurity "restricted:latest": allowPrivilegeEscalation != false',
+        "no PriorityClass with name high was found",
     ],
 )
-def test_what_belongs_to_another_experiment_is_left_to_it(kind: str, name: str) -> None:
-    for reason in ("FailedCreate", "ReconcileError", "ProvisioningFailed"):
-        assert reasons(event(reason, QUOTA, kind, name)) == []
-    stranger = pod(master("tune-2-abcd1234"), state=waiting("ErrImagePull"), name="stranger")
-    assert reasons(stranger) == []
+def test_what_the_namespace_forbids_is_told(rule: str) -> None:
+    said = f'Error creating: pods "tune-abcdefgh-master-0" is forbidden: {rule}'
+    trouble = only([], [refused_pod(said)])
+    assert trouble.reason == "PodForbidden"
+    assert rule in trouble.message
 
 
-@pytest.mark.parametrize(
-    ("name", "trial"),
-    [
-        ("tune-baseline", "tune-baseline"),
-        ("tune-retry-3", "tune-retry-3"),
-        ("tune-abcd1234-node-0", TRIAL),
-        ("tune-0d3b9b39-0d26-4f28-8a2e-1b0ab3a4f1c7", "tune-0d3b9b39-0d26-4f28-8a2e-1b0ab3a4f1c7"),
-    ],
-)
-def test_a_trial_is_known_by_its_jobs_name(name: str, trial: str) -> None:
-    assert reasons(event("FailedCreate", WEBHOOK, "Job", name)) == [("PodRefused", trial)]
+def test_another_failure_to_make_pods_is_told_as_it_was_said() -> None:
+    trouble = only([], [refused_pod("Error creating: etcdserver: request timed out")])
+    assert trouble.reason == "FailedCreate"
+    assert trouble.message == (
+        "PyTorchJob `tune-abcdefgh` cannot make its pods: etcdserver: request timed out."
+    )
 
 
-def test_a_complaint_counts_while_it_is_repeated() -> None:
-    once = event("FailedCreate", QUOTA, first=0, last=0)
-    assert reasons(once, now=119) and not reasons(once, now=121)
-    long = event("FailedCreate", QUOTA, first=0, last=600)
-    assert reasons(long, now=1900) and not reasons(long, now=1921)
-    # A Job's pods have ever new names, so each complaint is a new one.
-    many = [event("FailedCreate", f"{QUOTA} {n}", first=n, last=n) for n in (0, 300, 600)]
-    assert reasons(*many, now=1900) == [("QuotaExceeded", TRIAL)]
+# Reconciling
 
 
-def test_old_events_say_nothing() -> None:
-    assert reasons(event("FailedCreate", QUOTA, first=0, last=10_000), now=13_601) == []
-    stuck = pod(state=waiting("ContainerCreating"))
-    assert reasons(stuck, about_pod("FailedMount", "x", last=60), now=3_661) == []
+def test_what_katib_cannot_go_on_with_is_told_in_its_words() -> None:
+    said = 'Failed to reconcile: no matches for kind "TrainJob" in version "v1alpha1"'
+    trouble = only([], [event("Trial", TRIAL, "ReconcileError", said)])
+    assert (trouble.reason, trouble.trial) == ("ReconcileError", TRIAL)
+    assert 'this Trial: no matches for kind "TrainJob" in version' in trouble.message
+    assert "install its operator" in trouble.hint
 
 
-def test_events_of_the_newer_kind_are_read_too() -> None:
-    assert reasons(event("FailedCreate", QUOTA, newer_api=True), now=121)
-    assert not reasons(event("FailedCreate", QUOTA, newer_api=True), now=1_000)
-    only_made = event("FailedCreate", QUOTA, firstTimestamp=None, lastTimestamp=None)
-    assert reasons(only_made, now=60)
+def test_what_stops_the_whole_experiment_has_no_trial() -> None:
+    said = "Failed to reconcile: number of TrialAssignments: 2 does not match"
+    trouble = only([], [event("Experiment", "tune", "ReconcileError", said)])
+    assert (trouble.reason, trouble.trial) == ("ReconcileError", "")
+    since = [pod(age_s=5)]
+    assert found(since, [event("Experiment", "tune", "ReconcileError", said)]) == []
 
 
-def test_a_clock_ahead_of_ours_hides_nothing() -> None:
-    assert reasons(event("FailedCreate", QUOTA, first=100, last=130), now=120)
+def test_a_write_that_somebody_overtook_is_no_trouble() -> None:
+    said = (
+        'Failed to reconcile: Operation cannot be fulfilled on trials.kubeflow.org "x": the object '
+        "has been modified; please apply your changes to the latest version and try again"
+    )
+    assert found([], [event("Trial", TRIAL, "ReconcileError", said)]) == []
 
 
-def test_what_the_cluster_says_is_cut_to_a_bearable_length() -> None:
-    long = one(event("FailedCreate", "Error creating: " + "no " * 1000))
-    assert len(long.message) < 600 and long.message.endswith("…")
+# The search
+
+
+def test_a_search_pod_out_of_memory_is_told_for_the_whole_experiment() -> None:
+    state = waiting("CrashLoopBackOff", "back-off")
+    crashed = pod("tune-random-1", "Running", state, last=ended(137, "OOMKilled"), search=True)
+    trouble = only([crashed])
+    assert (trouble.reason, trouble.trial) == ("SearchNotReady", "")
+    assert "no trials are made. The container `pytorch` ends again and again" in trouble.message
+    assert "running out of memory" in trouble.message
+
+
+def test_a_search_pod_without_its_image_is_told() -> None:
+    stuck = pod("tune-random-1", state=waiting("ErrImagePull", NOT_FOUND), search=True)
+    trouble = only([stuck])
+    assert trouble.reason == "SearchNotReady"
+    assert "cannot be pulled" in trouble.message
+
+
+def test_a_search_pod_that_never_gets_ready_is_told_after_two_minutes() -> None:
+    def never(age_s: float) -> Pod:
+        ready = {"type": "Ready", "status": "False", "lastTransitionTime": ago(age_s)}
+        running = {"running": {"startedAt": ago(age_s)}}
+        return pod("tune-tpe-1", "Running", running, search=True, conditions=[ready])
+
+    assert found([never(100)]) == []
+    assert "does not answer" in only([never(130)]).message
+
+
+def test_a_search_pod_that_is_refused_is_told() -> None:
+    said = QUOTA.replace("tune-abcdefgh-master-0", "tune-multivariate-tpe-5d4f9-abcde")
+    refused = event("ReplicaSet", "tune-multivariate-tpe-5d4f9", "FailedCreate", said)
+    trouble = only([], [refused])
+    assert (trouble.reason, trouble.trial) == ("QuotaExceeded", "")
+
+
+def test_an_experiment_that_stays_created_is_told_if_nothing_else_says_why() -> None:
+    assert found([], experiment=experiment(100, "Created")) == []
+    trouble = only([], experiment=experiment(200, "Created"))
+    assert (trouble.reason, trouble.trial) == ("NoTrials", "")
+    assert "kubectl describe suggestion tune -n team" in trouble.hint
+    stuck = pod("tune-random-1", state=waiting("ErrImagePull", NOT_FOUND), search=True)
+    assert only([stuck], experiment=experiment(200, "Created")).reason == "SearchNotReady"
+    assert found([], experiment=experiment(200, "Created", "Running")) == []
+    assert found([], experiment=experiment(200, "Created"), trials=[trial()]) == []
+
+
+# Metrics that never come
+
+
+def test_a_trial_whose_pods_ended_well_without_a_metric_is_told_after_a_minute() -> None:
+    both = ("pytorch", "metrics-logger-and-collector")
+    late = pod(phase="Succeeded", state=ended(age_s=70), containers=both)
+    trouble = only([late], trials=[trial(TRIAL, "Created", "Running")])
+    assert (trouble.reason, trouble.trial) == ("NoMetrics", TRIAL)
+    assert "name=value" in trouble.hint
+    fresh = pod(phase="Succeeded", state=ended(age_s=50), containers=both)
+    assert found([fresh], trials=[trial(TRIAL, "Created", "Running")]) == []
+    assert found([late], trials=[trial(TRIAL, "Created", "Running", "Succeeded")]) == []
+    assert found([late]) == []
+
+
+def test_a_trial_without_a_collector_is_told_so() -> None:
+    bare = pod(phase="Succeeded", state=ended(age_s=70))
+    trouble = only([bare], trials=[trial(TRIAL, "Created", "Running")])
+    assert "kubectl label namespace team" in trouble.hint
+
+
+# All of them together
+
+
+def test_there_is_one_trouble_for_each_reason_and_trial_in_a_fixed_order() -> None:
+    said = "0/1 nodes are available: 1 Insufficient nvidia.com/gpu."
+    master, worker = unscheduled(said), unscheduled(said)
+    other = pod("tune-aaaaaaaa", state=waiting("ErrImagePull", NOT_FOUND))
+    whole = event("Experiment", "tune", "ReconcileError", "Failed to reconcile: x", age_s=15)
+    one = found([master, worker, other], [whole])
+    keys = [(each.trial, each.reason) for each in one]
+    assert keys == [
+        ("", "ReconcileError"),
+        ("tune-aaaaaaaa", "ImagePullBackOff"),
+        (TRIAL, "Unschedulable"),
+    ]
+    assert one == found([other, worker, master], [whole])

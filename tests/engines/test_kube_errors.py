@@ -162,6 +162,14 @@ def test_a_rule_of_the_cluster_is_told_in_its_own_words_and_is_permanent() -> No
     assert error.is_permanent
 
 
+def test_a_namespace_too_young_to_have_its_service_account_is_no_rule_of_the_cluster() -> None:
+    error = said(
+        Call("POST", PODS.path("ml")), 403, 'pods "x" is forbidden: error looking up service '
+        'account ml/default: serviceaccount "default" not found', "Forbidden", name="x",
+    )  # fmt: skip
+    assert not error.is_permanent
+
+
 def test_a_namespace_that_is_being_deleted_is_said_to_be() -> None:
     error = said(
         CREATE, 403, 'experiments.kubeflow.org "tune-1" is forbidden: unable to create new content '

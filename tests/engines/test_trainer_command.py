@@ -10,10 +10,8 @@ import pytest
 
 from bot import spec
 from bot.engines.trainer_command import (
-    DISK_FULL,
     MetricLine,
     Progress,
-    exit_cause,
     fetch_command,
     last_reason,
     last_words,
@@ -215,39 +213,3 @@ def test_the_last_reason_is_a_line_of_its_own() -> None:
     assert last_reason(log + "the reason: none\n") == "Diverged"
     assert last_reason("error: one\n") == ""
     assert last_reason("") == ""
-
-
-TORCHRUN = """\
-[rank0]: ValueError: no such label
-W1124 10:00:00.123000 71 torch/distributed/elastic/multiprocessing/api.py:900] Sending SIGTERM
-E1124 10:00:01.123000 71 torch/distributed/elastic/multiprocessing/api.py:874] \
-failed (exitcode: {code}) local_rank: 0 (pid: 90) of binary: /usr/bin/python
-Traceback (most recent call last):
-torch.distributed.elastic.multiprocessing.errors.ChildFailedError:
-==================================================
-"""
-
-
-@pytest.mark.parametrize(
-    ("code", "log", "cause"),
-    [
-        (5, "", ("Diverged", "The trial ended with exit code 5.")),
-        (1, "reason: OutOfMemory\nerror: 2 GB wanted\n", ("OutOfMemory", "2 GB wanted")),
-        (1, TORCHRUN.format(code=1), ("CodeError", "[rank0]: ValueError: no such label")),
-        (1, TORCHRUN.format(code=-9), ("Killed", "The trial was killed by SIGKILL.")),
-        (1, "CUDA out of memory.\n", ("OutOfMemory", "CUDA out of memory.")),
-        (137, "step 3\n", ("Killed", "The trial was killed by SIGKILL.")),
-        (143, "reason: Killed\nerror: It was stopped.\n", ("Killed", "It was stopped.")),
-        (255, "", ("Killed", "The trial was killed by signal 127.")),
-        (1, "OSError: [Errno 28] No space left on device: 'x'\n", ("DiskFull", DISK_FULL)),
-    ],
-)
-def test_an_exit_code_and_the_last_lines_say_why_a_trial_failed(
-    code: int, log: str, cause: tuple[str, str]
-) -> None:
-    assert exit_cause(code, log) == cause
-
-
-def test_torchruns_words_count_only_if_there_are_no_others() -> None:
-    only = TORCHRUN.format(code=1).partition("\n")[2]
-    assert last_words(only).endswith("errors.ChildFailedError:")
