@@ -17,6 +17,7 @@ from bot.status import (
     Told,
     TrialCondition,
     TrialStatus,
+    Trouble,
 )
 
 COUNTS_AS_FAILED = (TrialCondition.FAILED, TrialCondition.METRICS_UNAVAILABLE)
@@ -53,6 +54,23 @@ class Failure(Frozen):
         return f"failure:{self.reason}"
 
 
+class Waiting(Frozen):
+    """A new kind of trouble, as of the first trial that has it, and the numbers of the trials that
+    wait for it; without any the whole Experiment does.
+    """
+
+    trouble: Trouble
+    numbers: tuple[int, ...] = ()
+
+    @property
+    def reason(self) -> str:
+        return self.trouble.reason
+
+    @property
+    def key(self) -> str:
+        return f"waiting:{self.reason}"
+
+
 class Ended(Frozen):
     """The Experiment ended, however it ended; `before` counts its ends before it was extended."""
 
@@ -63,7 +81,7 @@ class Ended(Frozen):
         return f"ended:{self.before + 1}" if self.before else "ended"
 
 
-Notification = Started | NewBest | Failure | Ended
+Notification = Started | NewBest | Failure | Waiting | Ended
 
 
 class News(Frozen):
@@ -86,6 +104,22 @@ def failures(status: ExperimentStatus) -> tuple[Failure, ...]:
         Failure(reason=reason, trial=trials[0], count=len(trials))
         for reason, trials in groups.items()
     )
+
+
+def waits(status: ExperimentStatus) -> tuple[Waiting, ...]:
+    """What it waits for by reason, what keeps all of it waiting first."""
+    numbers = {trial.name: trial.number for trial in status.trials}
+    groups: dict[str, list[Trouble]] = {}
+    for trouble in status.troubles:
+        groups.setdefault(trouble.reason, []).append(trouble)
+    found = [
+        Waiting(
+            trouble=troubles[0],
+            numbers=tuple(sorted({numbers[t.trial] for t in troubles if t.trial in numbers})),
+        )
+        for troubles in groups.values()
+    ]
+    return tuple(sorted(found, key=lambda each: bool(each.numbers)))
 
 
 def diff(experiment: Experiment) -> News:
@@ -112,6 +146,9 @@ def _replies(experiment: Experiment) -> Iterator[Notification]:
     for failure in failures(status):
         if failure.reason not in told.failures:
             yield failure
+    for waiting in waits(status):
+        if waiting.reason not in told.troubles:
+            yield waiting
 
 
 def _best(experiment: Experiment) -> tuple[TrialStatus | None, float | None]:
@@ -126,8 +163,15 @@ def _after(told: Told, replies: tuple[Notification, ...], experiment: Experiment
     if best and (first or any(isinstance(reply, NewBest) for reply in replies)):
         told = told.model_copy(update={"best_trial": best.name, "best_value": value})
     reasons = tuple(reply.reason for reply in replies if isinstance(reply, Failure))
+    waited = tuple(reply.reason for reply in replies if isinstance(reply, Waiting))
     started = told.started or any(isinstance(reply, Started) for reply in replies)
-    return told.model_copy(update={"started": started, "failures": told.failures + reasons})
+    return told.model_copy(
+        update={
+            "started": started,
+            "failures": told.failures + reasons,
+            "troubles": told.troubles + waited,
+        }
+    )
 
 
 def _all_told(told: Told, status: ExperimentStatus, experiment: Experiment) -> Told:

@@ -43,6 +43,13 @@ REMEDIES: Mapping[str, str] = {
     "Diverged": "Lower the upper end of learning_rate.",
     "Deadline": "Give trials more time (deadline=…), or fewer rows or epochs.",
     "Killed": "Something outside ended it: look for a machine that is short of memory.",
+    "Evicted": "Its node was short of something: say what trials need (memory=…), or try it again.",
+    "Preempted": "Try it again, or give trials a higher priority class in the trial template.",
+    "NodeLost": "Nothing is wrong with the trial itself: try it again.",
+    "NodeShutdown": "Nothing is wrong with the trial itself: try it again.",
+    "StartError": "Check the image and the command.",
+    "MetricsCollectorFailed": "Try it again; if it happens often, give Katib's metrics collectors "
+    "more memory in katib-config.",
     "MetricsUnavailable": "The trial ended without reporting the objective metric: check "
     "objective_metric_name.",
 }
@@ -81,6 +88,20 @@ def about(time: timedelta) -> str:
 def percent(progress: float | None) -> str:
     """45 %, in steps of 5, so that a card changes no more often than one can see; "" for None."""
     return "" if progress is None else f"{int(progress * 20) * 5} %"
+
+
+def gpu_hours(hours: float | None) -> str:
+    """12.4 GPU-hours, 0.42 GPU-hours; "" if they are not counted, or there were none."""
+    if not hours:
+        return ""
+    if hours >= 100:
+        return f"{hours:,.0f} GPU-hours"
+    return f"{hours:.1f} GPU-hours" if hours >= 1 else f"{hours:.2g} GPU-hours"
+
+
+def about_gpu_hours(hours: float | None) -> str:
+    """The same in tenths, so that a card changes rarely; "" below the first."""
+    return gpu_hours(int((hours or 0.0) * 10) / 10)
 
 
 def count(many: int, noun: str) -> str:

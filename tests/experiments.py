@@ -17,6 +17,7 @@ from bot.status import (
     Told,
     TrialCondition,
     TrialStatus,
+    Trouble,
     optimal_trial,
 )
 
@@ -57,6 +58,13 @@ def failed(
     return trial(number, reason=reason, message=message, **facts)
 
 
+def trouble(reason: str = "Unschedulable", number: int | None = None, **facts: Any) -> Trouble:
+    """What the trial of this number waits for; without one, what all of it does."""
+    facts.setdefault("message", "No node has enough `nvidia.com/gpu` free.")
+    name = f"{NAME}-{number}" if number is not None else ""
+    return Trouble(reason=reason, trial=name, **facts)
+
+
 def experiment(
     trials: Iterable[TrialStatus] = (),
     condition: ExperimentCondition = ExperimentCondition.RUNNING,
@@ -66,6 +74,8 @@ def experiment(
     reason: str = "",
     message: str = "",
     completion_time: datetime | None = None,
+    troubles: Iterable[Trouble] = (),
+    gpu_hours: float | None = None,
     **record: Any,
 ) -> Experiment:
     """An Experiment that started at START, with its optimum worked out as an engine does."""
@@ -80,6 +90,8 @@ def experiment(
         completion_time=completion_time,
         trials=trials,
         optimal_trial_name=best.name if best else None,
+        troubles=tuple(troubles),
+        gpu_hours=gpu_hours,
     )
     facts: dict[str, Any] = {
         "uid": "V1", "created": START, "requested_by": "U0ADA", "requested_by_name": "Ada Lovelace",

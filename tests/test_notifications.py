@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from bot.notifications import Ended, Failure, NewBest, Started, diff
+from bot.notifications import Ended, Failure, NewBest, Started, Waiting, diff, waits
 from bot.status import Experiment, ExperimentCondition, Told, TrialCondition
-from tests.experiments import ended, experiment, failed, trial, wanted
+from tests.experiments import ended, experiment, failed, trial, trouble, wanted
 
 TOLD = Told(started=True, best_trial="minilm-movie-reviews-k3f9-0", best_value=0.70)
 
@@ -97,6 +97,43 @@ def test_a_failure_without_a_reason_is_told_by_its_condition() -> None:
 def test_a_killed_trial_is_no_failure() -> None:
     killed = trial(0, condition=TrialCondition.KILLED)
     assert keys(experiment([killed], told=TOLD)) == []
+
+
+def test_each_kind_of_trouble_is_told_once_with_the_trials_that_wait() -> None:
+    troubles = [trouble(number=1), trouble("ImagePullBackOff", 2), trouble(number=2)]
+    found = experiment([trial(0), trial(1), trial(2)], troubles=troubles, told=TOLD)
+    assert diff(found).replies == (
+        Waiting(trouble=troubles[0], numbers=(1, 2)),
+        Waiting(trouble=troubles[1], numbers=(2,)),
+    )
+    assert keys(found) == ["waiting:Unschedulable", "waiting:ImagePullBackOff"]
+    assert keys(told_of(found)) == []
+
+
+def test_a_trouble_that_comes_back_is_not_told_again() -> None:
+    told = told_of(experiment([trial(0)], troubles=[trouble(number=0)])).record.told
+    away = told_of(experiment([trial(0)], told=told)).record.told
+    again = experiment([trial(0), trial(1)], troubles=[trouble(number=1)], told=away)
+    assert keys(again) == []
+    other = experiment([trial(0)], troubles=[trouble("QuotaExceeded", 0)], told=away)
+    assert keys(other) == ["waiting:QuotaExceeded"]
+
+
+def test_what_keeps_all_of_it_waiting_is_told_first_and_before_it_runs() -> None:
+    troubles = [trouble(number=0), trouble("VolumeNotBound")]
+    found = experiment([trial(0)], ExperimentCondition.CREATED, troubles=troubles)
+    assert keys(found) == ["waiting:VolumeNotBound", "waiting:Unschedulable"]
+
+
+def test_a_job_that_is_no_trial_keeps_all_of_it_waiting() -> None:
+    fetch = trouble("ImagePullBackOff").model_copy(update={"trial": "minilm-k3f9-fetch"})
+    [news] = waits(experiment(troubles=[fetch]).status)
+    assert news.numbers == ()
+
+
+def test_an_end_tells_of_no_trouble() -> None:
+    found = ended([trial(0, 0.7)], troubles=[trouble(number=0)], told=TOLD)
+    assert keys(found) == ["ended"]
 
 
 @pytest.mark.parametrize(

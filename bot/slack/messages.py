@@ -11,7 +11,7 @@ from datetime import datetime
 
 from bot import insight, notifications, spec, wording
 from bot.errors import SpecError, TuneError
-from bot.notifications import Ended, Failure, NewBest, Notification, Started
+from bot.notifications import Ended, Failure, NewBest, Notification, Started, Waiting
 from bot.slack import blocks as b
 from bot.slack import command, parts, verbs
 from bot.slack.blocks import SHOW_TRIALS as SHOW_TRIALS
@@ -21,6 +21,7 @@ from bot.slack.line import LineError, without_secrets
 from bot.status import Experiment, TrialCondition, TrialStatus
 
 MAX_RUNNING = 6
+MAX_WAITS = 5
 MAX_LISTED = 20
 MAX_TYPED_LINE = 600
 MAX_ERRORS = 5
@@ -51,6 +52,8 @@ def card(experiment: Experiment, now: datetime, capabilities: Container[str]) ->
         b.section(parts.what(experiment.spec)),
         b.section(_progress(experiment)),
     ]
+    if waiting := _waits(experiment):
+        shown.append(b.section(waiting))
     if line := _best_line(experiment):
         shown.append(b.section(line))
     shown += [*_chart(experiment), *_running(experiment), _footer(experiment, now)]
@@ -68,6 +71,27 @@ def _progress(experiment: Experiment) -> str:
     elif message := experiment.status.message:
         ended = f"\n{b.escape(b.clip(message, 500))}"
     return f"{'▰' * full}{'▱' * (BAR - full)}  {parts.progress(experiment)}{ended}"
+
+
+def _waits(experiment: Experiment) -> str:
+    """What it waits for, a short line each."""
+    if experiment.status.condition.is_final:
+        return ""
+    found = notifications.waits(experiment.status)
+    lines = [
+        f"⏳ {_who_waits(each)}: {b.escape(b.clip(each.reason, 60))}. "
+        f"{b.escape(b.clip(each.trouble.message, 160))}"
+        for each in found[:MAX_WAITS]
+    ]
+    more = [f"and {len(found) - MAX_WAITS} more"] if len(found) > MAX_WAITS else []
+    return "\n".join(lines + more)
+
+
+def _who_waits(waiting: Waiting) -> str:
+    many = len(waiting.numbers)
+    if many == 1:
+        return f"Trial {waiting.numbers[0]} waits"
+    return f"{many} trials wait" if many else "The Experiment waits"
 
 
 def _best_line(experiment: Experiment) -> str:
@@ -120,11 +144,13 @@ def _running(experiment: Experiment) -> Iterator[Block]:
 
 def _footer(experiment: Experiment, now: datetime) -> Block:
     """Elapsed, time to go, who started it: plain text, in which a name has no effect."""
-    elapsed = insight.elapsed(experiment, now)
+    elapsed, hours = insight.elapsed(experiment, now), experiment.status.gpu_hours
     if experiment.status.condition.is_final:
         words = [f"Took {wording.duration(elapsed)}"] if insight.ended(experiment) else []
+        words += filter(None, [wording.gpu_hours(hours)])
     else:
         words = [f"{wording.about(elapsed)} so far"]
+        words += filter(None, [wording.about_gpu_hours(hours)])
         left = insight.time_to_go(experiment, now)
         words += [f"about {wording.about(left)} to go"] if left else []
     return b.context(b.plain(" · ".join([*words, f"started by {parts.who(experiment)}"]), 300))
@@ -154,6 +180,8 @@ def reply(notification: Notification, experiment: Experiment) -> Message:
             return _new_best(notification, experiment)
         case Failure():
             return _failure(notification, experiment)
+        case Waiting():
+            return _waiting(notification)
         case Ended():
             return _ended(experiment)
 
@@ -184,6 +212,15 @@ def _failure(news: Failure, experiment: Experiment) -> Message:
     if left > 0 and not experiment.status.condition.is_final:
         lines.append(f"The others go on; {wording.count(left, 'more failure')} would end it.")
     return _message(text, [b.section("\n".join([f"⚠️ *{text}*", *lines]))])
+
+
+def _waiting(news: Waiting) -> Message:
+    """What waits, for what, and what to do; nothing has failed."""
+    text = f"{_who_waits(news)}: {b.escape(b.clip(news.reason, 60))}"
+    lines = [f"⏳ *{text}*", b.escape(b.clip(news.trouble.message, 1500))]
+    if news.trouble.hint:
+        lines.append(b.escape(b.clip(news.trouble.hint, 1000)))
+    return _message(text, [b.section("\n".join(lines))])
 
 
 def _failure_words(news: Failure) -> tuple[str, list[str]]:
@@ -219,7 +256,8 @@ def _end_words(experiment: Experiment, optimum: TrialStatus | None) -> str:
     after = f" after {wording.duration(insight.elapsed(experiment, end))}" if end else ""
     failed = f", {status.failed} failed" if status.failed else ""
     ended = f"🏁 *{experiment.name}* ended{after}: {why} ({status.finished} of "
-    ended += f"{wording.count(wanted.max_trial_count, 'trial')}{failed})."
+    hours = f"; {hours}" if (hours := wording.gpu_hours(status.gpu_hours)) else ""
+    ended += f"{wording.count(wanted.max_trial_count, 'trial')}{failed}{hours})."
     # The engine's own sentence says why it failed; elsewhere our words do.
     if status.message and status.condition.value == "Failed":
         ended += f"\n{b.escape(b.clip(status.message, 1000))}"
@@ -227,10 +265,10 @@ def _end_words(experiment: Experiment, optimum: TrialStatus | None) -> str:
         nothing = "No trial reported a value, so there are no optimal hyperparameters."
         return f"{ended}\n{nothing}"
     metric = parts.metric(wanted)
+    word = "Best so far" if status.reason == "Deleted" else "Optimal hyperparameters"
     lines = [
         ended,
-        f"*Optimal hyperparameters: {metric} {parts.value(wanted, optimum)}* "
-        f"({parts.which(optimum)})",
+        f"*{word}: {metric} {parts.value(wanted, optimum)}* ({parts.which(optimum)})",
         b.escape(wording.verdict(experiment)),
         f"⚠️ {caution}" if (caution := wording.caution(wanted)) else "",
     ]

@@ -12,12 +12,19 @@ import pytest
 from bot import prior, spec, wording
 from bot.engines.base import Capability
 from bot.errors import EngineError, SpecError
-from bot.notifications import Ended, NewBest, Notification, Started, failures
+from bot.notifications import Ended, NewBest, Notification, Started, failures, waits
 from bot.slack import answers, blocks, command, messages
 from bot.slack.messages import Message
-from bot.status import Experiment, ExperimentCondition, Observation, TrialCondition, TrialStatus
+from bot.status import (
+    Experiment,
+    ExperimentCondition,
+    Observation,
+    TrialCondition,
+    TrialStatus,
+    Trouble,
+)
 from bot.workspace.validate import check_message, text_length
-from tests.experiments import NAME, at, ended, experiment, failed, trial, wanted
+from tests.experiments import NAME, at, ended, experiment, failed, trial, trouble, wanted
 
 ALL = frozenset(get_args(Capability))
 NOW = at(155)
@@ -117,6 +124,39 @@ def test_before_it_runs_the_card_says_what_it_waits_for() -> None:
     assert buttons(shown) == [blocks.STOP]
 
 
+def test_the_card_says_what_is_waited_for_by_how_many_trials() -> None:
+    troubles = [trouble(number=4), trouble(number=5), trouble("QuotaExceeded", 5)]
+    troubles.append(trouble("SearchNotReady", message="Katib's search pod is not ready."))
+    card = read(messages.card(experiment(TRIALS, troubles=troubles), NOW, ALL))
+    for line in (
+        "⏳ The Experiment waits: SearchNotReady. Katib's search pod is not ready.",
+        "⏳ 2 trials wait: Unschedulable. No node has enough `nvidia.com/gpu` free.",
+        "⏳ Trial 5 waits: QuotaExceeded.",
+    ):
+        assert line in card
+        assert line in read(messages.status(experiment(TRIALS, troubles=troubles), NOW))
+    assert "⏳" not in read(messages.card(ended(TRIALS, troubles=troubles), NOW, ALL))
+
+
+def test_the_card_shows_few_of_many_troubles() -> None:
+    many = [trouble(f"Reason{number}", 4, message="so " * 900) for number in range(12)]
+    shown = read(messages.card(experiment(TRIALS, troubles=many), NOW, ALL))
+    assert shown.count("⏳") == 5 and "and 7 more" in shown
+
+
+def test_gpu_hours_are_on_the_card_and_in_the_end() -> None:
+    def footer(hours: float | None) -> str:
+        return read(messages.card(experiment(TRIALS, gpu_hours=hours), NOW, ALL))
+
+    assert "2 min so far · 12.4 GPU-hours · " in footer(12.44)
+    assert footer(12.41) == footer(12.49)
+    assert "GPU" not in footer(None) and "GPU" not in footer(0.0) and "GPU" not in footer(0.09)
+    over = ended(TRIALS, gpu_hours=0.0417)
+    assert "(4 of 10 trials, 1 failed; 0.042 GPU-hours)." in read(messages.reply(Ended(), over))
+    assert "Took 2 min 10 s · 0.042 GPU-hours" in read(messages.card(over, NOW, ALL))
+    assert wording.gpu_hours(1234.5) == "1,234 GPU-hours"
+
+
 def test_training_loss_is_labelled_as_what_it_is() -> None:
     asked = wanted(objective_metric_name="train_loss")
     label = "training loss: it says nothing about unseen data"
@@ -194,6 +234,19 @@ def test_a_failure_says_its_cause_the_remedy_and_what_is_left() -> None:
     assert "1 more failure would end it" in shown
 
 
+def test_a_trouble_says_who_waits_for_what_and_what_to_do() -> None:
+    hint = "Wait until others end, or ask for less."
+    troubles = [trouble(number=4, hint=hint), trouble(number=5, hint=hint)]
+    found = experiment(TRIALS, troubles=troubles)
+    shown = messages.reply(waits(found.status)[0], found)
+    assert shown.text == "2 trials wait: Unschedulable"
+    assert read(shown).splitlines() == [
+        "⏳ *2 trials wait: Unschedulable*",
+        "No node has enough `nvidia.com/gpu` free.",
+        hint,
+    ]
+
+
 def test_the_end_gives_the_optimum_to_copy_and_to_train_again() -> None:
     found = ended(TRIALS)
     message = messages.reply(Ended(), found)
@@ -257,6 +310,13 @@ def test_stopped_says_by_whom_and_keeps_the_best() -> None:
 def test_a_deleted_experiment_gets_a_last_line() -> None:
     shown = end_of([], ExperimentCondition.FAILED, "Deleted", completion_time=None)
     assert f"*{NAME}* ended: it was deleted, and not by me" in shown
+
+
+def test_a_deleted_experiment_keeps_its_best_so_far() -> None:
+    shown = end_of(TRIALS, ExperimentCondition.KILLED, "Deleted")
+    assert "it was deleted, and not by me (4 of 10 trials, 1 failed)." in shown
+    assert "*Best so far: eval_accuracy 0.7825* (trial 2)" in shown
+    assert f"`/katib-best {NAME}`" in shown
 
 
 # Tables and answers
@@ -396,9 +456,14 @@ def hostile() -> Experiment:
             completion_time=at(number + 5) if condition.is_final else None,
         )  # fmt: skip
 
+    troubles = [
+        Trouble(reason=f"{number}{long}", message=long, hint=long, trial=f"t{number % 7}")
+        for number in range(40)
+    ]
     return experiment(
-        map(nasty, range(300)), asked=asked, message=long, requested_by_name=long, stopped_by=long
-    )
+        map(nasty, range(300)), asked=asked, message=long, requested_by_name=long, stopped_by=long,
+        troubles=troubles, gpu_hours=1e9,
+    )  # fmt: skip
 
 
 def with_condition(found: Experiment, condition: ExperimentCondition, reason: str) -> Experiment:
@@ -425,6 +490,7 @@ def rendered() -> Iterator[tuple[str, Message]]:
     }
     for label, found in found_by_label.items():
         news: list[Notification] = [Started(), *failures(found.status)[:3], Ended()]
+        news += waits(found.status)[:3]
         if found.status.optimal_trial:
             news.append(NewBest(trial=found.status.optimal_trial, previous_value=0.1))
         yield f"{label}: card", messages.card(found, at(4000), ALL)
