@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
-import yaml
 
 from bot.engines import (
     endings,
@@ -23,7 +22,7 @@ from bot.engines import (
 )
 from bot.engines.base import Capability, Query
 from bot.engines.katib_objects import Cluster
-from bot.engines.katib_places import Place, Places
+from bot.engines.katib_places import Places
 from bot.engines.katib_site import Entry, Site, taken, unknown
 from bot.engines.katib_state import OwnTrial, State
 from bot.engines.katib_template import TrialTemplate
@@ -265,7 +264,7 @@ class KatibEngine:
 
     def retry_trial(self, name: str, trial: str, by: str) -> Experiment:
         site = self._site(name)
-        entry = self._entry(site, name)
+        entry, _ = self._with_experiment(site, name)
         wanted = _trial(self._look(site, entry), trial)
         katib_resume.check_retry(entry.record.spec, entry.state, wanted)
         log.info("%s: %s is tried again (%s)", name, wanted.name, by)
@@ -380,8 +379,9 @@ class KatibEngine:
             return self._shown[name]
 
     def _with_experiment(self, site: Site, name: str) -> tuple[Entry, KatibExperiment]:
-        entry = self._entry(site, name)
         made = site.ready().experiments.get(name)
+        self._advance(site, name)  # if it is over by now, its end is noted first
+        entry = self._entry(site, name)
         if made is None:
             raise EngineError(
                 f"`{name}` is not on the cluster (any more): what has been stopped or deleted "
@@ -398,8 +398,7 @@ class KatibEngine:
 
 def _dry_run(site: Site, spec: TuneSpec) -> Iterator[SpecError]:
     """What the cluster itself says to every object that would be made."""
-    documents = yaml.safe_load_all(katib_objects.as_yaml(spec, site.cluster))
-    for body in documents:
+    for body in (*katib_objects.objects(spec, site.cluster), _sample(site, spec)):
         resource = katib_drive.RESOURCES[body["kind"]]
         try:
             site.kube.post(resource.path(site.cluster.namespace), body, dryRun="All")
@@ -417,6 +416,15 @@ def _dry_run(site: Site, spec: TuneSpec) -> Iterator[SpecError]:
             yield SpecError(error.message, hint=error.hint)
 
 
+def _sample(site: Site, spec: TuneSpec) -> katib_objects.Json:
+    """A trial's job, for which the cluster may lack the kind."""
+    values = {
+        name: space.min if space.is_range else (space.list or ("",))[0]
+        for name, space in spec.searched.items()
+    }
+    return katib_objects.own_trial(spec, site.cluster, f"{spec.name}-sample", values, role="sample")
+
+
 def _trial(experiment: Experiment, trial: str) -> TrialStatus:
     for each in experiment.status.trials:
         if trial in (each.name, str(each.number)):
@@ -425,9 +433,3 @@ def _trial(experiment: Experiment, trial: str) -> TrialStatus:
         f"`{experiment.name}` has no trial `{trial}`.",
         hint=f"`status {experiment.name}` shows its trials.",
     )
-
-
-def make_places(namespace: str | None, context: str | None, channels: Mapping[str, Place],
-                default_namespace: Callable[[], str]) -> Places:  # fmt: skip
-    """The places of the settings; without a namespace the context's own."""
-    return Places(Place(namespace or default_namespace(), context), channels)

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from bot.engines import endings, katib_objects, katib_pods, katib_status, katib_wire
+from bot.engines import endings, katib_objects, katib_pods, katib_status, katib_troubles, katib_wire
 from bot.engines.katib_objects import Cluster, Json
 from bot.engines.katib_site import Entry, Site, Watched, gone_seconds
 from bot.engines.katib_state import OwnTrial, State
@@ -58,11 +58,17 @@ def look(site: Site, entry: Entry, now: datetime) -> Experiment:
         return Experiment(record=record, status=status)
     watched = site.watched(record.name, state.order)
     pods = list(watched.pods.values())
+    made = site.experiments.get(record.name)
+    waits = katib_troubles.troubles(
+        record.name, pods, site.warnings(record.name), now,
+        trials=tuple(watched.trials.values()), experiment=made,
+    )  # fmt: skip
     counted = state.model_copy(update={"gpu_seconds": _gpu_seconds(site, state, watched, now)})
     seen = katib_status.Seen(
-        experiment=site.experiments.get(record.name),
+        experiment=made,
         trials=tuple(watched.trials.values()),
         own=_own_trials(record, state, pods, now),
+        troubles=waits,
         ends={**state.ends, **watched.ends},
         suggestion=watched.suggestion,
         order=watched.order,
@@ -443,12 +449,18 @@ def _delete_experiment(site: Site, record: Record) -> None:
 
 
 def is_waiting(site: Site, shown: Experiment) -> bool:
-    """Whether something is due of which no watch tells: a wait that gets long, a job of ours."""
-    if shown.status.condition.is_final or not shown.record.submitted:
+    """Whether something is due of which no watch tells: a wait too long, the end of our jobs."""
+    status = shown.status
+    if status.condition.is_final or not shown.record.submitted:
         return False
-    pods = site.watched(shown.name).pods.values()
-    own = any(not t.condition.is_final and t.known_good for t in shown.status.trials)
-    return own or not shown.status.trials or any(p.status.phase == "Pending" for p in pods)
+    if not status.trials or status.troubles:
+        return True
+    pods = list(site.watched(shown.name).pods.values())
+    at_work = {katib_pods.trial_of(pod) for pod in pods if pod.status.phase == "Running"}
+    pending = any(pod.status.phase == "Pending" for pod in pods)
+    return pending or any(
+        not trial.condition.is_final and trial.name not in at_work for trial in status.trials
+    )
 
 
 def waiting(error: EngineError) -> Trouble:

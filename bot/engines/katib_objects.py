@@ -54,14 +54,19 @@ def as_yaml(spec: TuneSpec, cluster: Cluster) -> str:
     """
     if refused := tuple(katib_command.refusals(spec)):
         raise SpecError.of(refused)
+    documents = objects(spec, cluster)
+    return yaml.safe_dump_all(documents, sort_keys=False, allow_unicode=True, width=100)
+
+
+def objects(spec: TuneSpec, cluster: Cluster) -> list[Json]:
+    """Every object of the Experiment, in the order in which they are created."""
     made = (
         volume_claim(spec, cluster),
         fetch_job(spec, cluster),
         baseline(spec, cluster),
         experiment(spec, cluster),
     )
-    documents = [each for each in made if each is not None]
-    return yaml.safe_dump_all(documents, sort_keys=False, allow_unicode=True, width=100)
+    return [each for each in made if each is not None]
 
 
 def experiment(spec: TuneSpec, cluster: Cluster) -> Json:

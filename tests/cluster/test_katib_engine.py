@@ -23,7 +23,7 @@ from tests.cluster.acts import create, scores
 from tests.cluster.api import Api
 from tests.cluster.bodies import experiment, pytorchjob
 from tests.cluster.katib_refusals import INJECTION_LABEL
-from tests.cluster.recordings import Line, PodFacts, Recording
+from tests.cluster.recordings import Failure, Line, PodFacts, Recording
 from tests.cluster.resources import CLAIMS, EXPERIMENTS, JOBS, NAMESPACES, PYTORCHJOBS, TRIALS
 from tests.cluster.run import Controllers
 from tests.cluster.waiting import until as wait_until
@@ -235,6 +235,22 @@ def test_what_cannot_be_fetched_is_said_before_any_trial_exists(
     wait_until(
         lambda: api.find(CLAIMS, shared_namespace, wanted.name) is None, "the volume's deletion"
     )
+
+
+def test_what_keeps_a_trial_from_starting_is_said(
+    engine: KatibEngine, objective: Objective, standins: Controllers, shared_namespace: str
+) -> None:
+    no_image = Recording(failure=Failure.IMAGE_PULL, why="manifest unknown")
+    standins.node.play(shared_namespace, lambda facts: no_image)
+    name = start(engine, a_spec(objective("quick"), max_trial_count=1))
+    waits = until(engine, name, lambda e: bool(e.status.troubles)).status
+    standins.node.play(shared_namespace, play)
+    [trouble] = waits.troubles
+    assert (trouble.reason, trouble.trial) == ("ImagePullBackOff", waits.trials[0].name)
+    assert "registry.example/objectives/quick:1.0" in trouble.message
+    assert waits.condition == ExperimentCondition.RUNNING
+    engine.stop(name, "U1")
+    assert until(engine, name, is_over).status.troubles == ()
 
 
 def test_an_experiment_deleted_by_hand_is_news_and_keeps_its_best(
