@@ -113,8 +113,8 @@ def _collector(body: Json) -> dict[str, Any]:
     return {"metrics_collector": kind} if kind in choices("metrics_collector") else {}
 
 
-def _space(name: str, parameter: Json) -> dict[str, Any]:
-    """A feasible space as plain data of a spec."""
+def _space(name: str, parameter: Json) -> dict[str, Any] | Scalar:
+    """A feasible space as plain data of a spec; a space of one value is that value."""
     kind, feasible = parameter.get("parameterType"), parameter.get("feasibleSpace") or {}
     scale = feasible.get("distribution") or "uniform"
     if kind not in get_args(ParameterType):
@@ -132,7 +132,13 @@ def _space(name: str, parameter: Json) -> dict[str, Any]:
         space["list"] = [read_text(str(each)) for each in feasible["list"]]
     if scale != "uniform":
         space["distribution"] = scale
-    return space
+    return _single(space)
+
+
+def _single(space: dict[str, Any]) -> dict[str, Any] | Scalar:
+    low, high, values = space.get("min"), space.get("max"), space.get("list")
+    only: Scalar = values[0] if values else low
+    return only if len(values or ()) == 1 or (low is not None and low == high) else space
 
 
 def _number(text: str) -> Number | str:

@@ -50,10 +50,12 @@ def fields_of(template: Json, spaces: Json, *, ours: bool) -> dict[str, Any]:
     fields = {
         **(runs or _image(template, container, spaces, marks, ours=ours)),
         **_shape(_at(job, "spec")),
-        **_resources(
-            _at(container, "resources") or _at(job, "spec", "trainer", "resourcesPerNode")
-        ),
+        **_resources(_at(container, "resources")),
     }
+    # Of an MPIJob the launcher is the primary one, and the workers hold the GPUs.
+    others = [each for pod in pods for each in pod.get("containers") or ()]
+    if gpus := max(_gpus(_at(each, "resources")) for each in (container, *others)):
+        fields["gpu"] = gpus
     if ours and (env := _environment(container)):
         fields["env_per_trial"] = env
     return fields
@@ -112,19 +114,24 @@ def _shape(spec: Json) -> dict[str, Any]:
 
 
 def _resources(resources: Json) -> dict[str, Any]:
-    """Of a worker; an amount that a spec cannot say (1e3, 2Pi) is left out."""
+    """CPUs and memory; an amount that a spec cannot say (1e3, 2Pi) is left out."""
     amounts = {**_at(resources, "requests"), **_at(resources, "limits")}
     fields: dict[str, Any] = {}
     for name in ("cpu", "memory"):
         text = _amount(amounts.get(name))
         if QUANTITY.fullmatch(text):
             fields[name] = text
-    gpus = sum(
+    return fields
+
+
+def _gpus(resources: Json) -> int:
+    """GPUs, or parts of GPUs, of whichever maker."""
+    amounts = {**_at(resources, "requests"), **_at(resources, "limits")}
+    return sum(
         int(_amount(value))
         for name, value in amounts.items()
         if "/" in name and ("gpu" in name or "/mig-" in name) and _amount(value).isdecimal()
     )
-    return {**fields, "gpu": gpus} if gpus else fields
 
 
 def _amount(value: object) -> str:

@@ -35,7 +35,7 @@ GONE = 410
 O = TypeVar("O")  # noqa: E741 - the object of an event
 
 
-class Event(msgspec.Struct, Generic[O], frozen=True):
+class Event(msgspec.Struct, Generic[O], frozen=True, gc=False):
     """A line of a watch: ADDED, MODIFIED, DELETED, BOOKMARK or ERROR."""
 
     type: str
@@ -158,19 +158,21 @@ class Mirror(Generic[T]):
     def _follow(self) -> None:
         failures = 0
         while not self._closing.is_set():
+            asked_s = 0.0
             try:
                 if not self._version:
                     self._list()
                 is_steady = self._watch()
             except EngineError as error:
                 is_steady = False
+                asked_s = error.retry_after_s if isinstance(error, ApiError) else 0.0
                 if isinstance(error, ApiError) and error.is_expired:
                     self._version = ""
                 elif not self._closing.is_set():
                     self._failed(error)
             failures = 0 if is_steady else failures + 1
             if failures:
-                self._closing.wait(self._pause_s(failures))
+                self._closing.wait(max(asked_s, self._pause_s(failures)))
 
     def _list(self) -> None:
         """Read everything, page by page, each page let go of before the next."""

@@ -2,6 +2,7 @@
 
 Typed decoding costs a thirteenth of building dicts, and what is kept is small. Names are the
 cluster's own, in its spelling by `rename="camel"`. Lists may be None: Go writes an empty one so.
+`gc=False`: such values form no cycles, and walking thousands of them would hold up every thread.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ import msgspec
 T = TypeVar("T")
 
 
-class OwnerReference(msgspec.Struct, frozen=True, rename="camel"):
+class OwnerReference(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     kind: str = ""
     name: str = ""
     uid: str = ""
 
 
-class Meta(msgspec.Struct, frozen=True, rename="camel"):
+class Meta(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     name: str = ""
     namespace: str = ""
     uid: str = ""
@@ -32,7 +33,7 @@ class Meta(msgspec.Struct, frozen=True, rename="camel"):
     owner_references: tuple[OwnerReference, ...] | None = ()
 
 
-class Condition(msgspec.Struct, frozen=True, rename="camel"):
+class Condition(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """`status` is "True", "False" or "Unknown"."""
 
     type: str = ""
@@ -42,14 +43,14 @@ class Condition(msgspec.Struct, frozen=True, rename="camel"):
     last_transition_time: datetime | None = None
 
 
-class Assignment(msgspec.Struct, frozen=True, rename="camel"):
+class Assignment(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """The value that Katib gave to a parameter, as text."""
 
     name: str
     value: str = ""
 
 
-class Metric(msgspec.Struct, frozen=True, rename="camel"):
+class Metric(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """One metric of an observation, as texts; `unavailable` where there is none."""
 
     name: str
@@ -58,11 +59,11 @@ class Metric(msgspec.Struct, frozen=True, rename="camel"):
     max: str = ""
 
 
-class KatibObservation(msgspec.Struct, frozen=True, rename="camel"):
+class KatibObservation(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     metrics: tuple[Metric, ...] | None = ()
 
 
-class KatibExperimentStatus(msgspec.Struct, frozen=True, rename="camel"):
+class KatibExperimentStatus(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     conditions: tuple[Condition, ...] | None = ()
     start_time: datetime | None = None
     completion_time: datetime | None = None
@@ -76,7 +77,7 @@ class KatibExperimentStatus(msgspec.Struct, frozen=True, rename="camel"):
     trial_metrics_unavailable: int = 0
 
 
-class KatibExperimentSpec(msgspec.Struct, frozen=True, rename="camel"):
+class KatibExperimentSpec(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """The counts, which may change while it runs, and what they may change under."""
 
     max_trial_count: int | None = None
@@ -85,39 +86,39 @@ class KatibExperimentSpec(msgspec.Struct, frozen=True, rename="camel"):
     resume_policy: str = ""
 
 
-class KatibExperiment(msgspec.Struct, frozen=True, rename="camel"):
+class KatibExperiment(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     metadata: Meta
     spec: KatibExperimentSpec = KatibExperimentSpec()
     status: KatibExperimentStatus = KatibExperimentStatus()
 
 
-class KatibTrialSpec(msgspec.Struct, frozen=True, rename="camel"):
+class KatibTrialSpec(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     parameter_assignments: tuple[Assignment, ...] | None = ()
 
 
-class KatibTrialStatus(msgspec.Struct, frozen=True, rename="camel"):
+class KatibTrialStatus(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     conditions: tuple[Condition, ...] | None = ()
     start_time: datetime | None = None
     completion_time: datetime | None = None
     observation: KatibObservation = KatibObservation()
 
 
-class KatibTrial(msgspec.Struct, frozen=True, rename="camel"):
+class KatibTrial(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     metadata: Meta
     spec: KatibTrialSpec = KatibTrialSpec()
     status: KatibTrialStatus = KatibTrialStatus()
 
 
-class Waiting(msgspec.Struct, frozen=True, rename="camel"):
+class Waiting(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     reason: str = ""
     message: str = ""
 
 
-class Running(msgspec.Struct, frozen=True, rename="camel"):
+class Running(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     started_at: datetime | None = None
 
 
-class Terminated(msgspec.Struct, frozen=True, rename="camel"):
+class Terminated(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     exit_code: int = 0
     signal: int = 0
     reason: str = ""
@@ -126,13 +127,13 @@ class Terminated(msgspec.Struct, frozen=True, rename="camel"):
     finished_at: datetime | None = None
 
 
-class ContainerState(msgspec.Struct, frozen=True, rename="camel"):
+class ContainerState(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     waiting: Waiting | None = None
     running: Running | None = None
     terminated: Terminated | None = None
 
 
-class ContainerStatus(msgspec.Struct, frozen=True, rename="camel"):
+class ContainerStatus(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     name: str = ""
     image: str = ""
     restart_count: int = 0
@@ -140,24 +141,24 @@ class ContainerStatus(msgspec.Struct, frozen=True, rename="camel"):
     last_state: ContainerState = ContainerState()
 
 
-class Resources(msgspec.Struct, frozen=True, rename="camel"):
+class Resources(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """Quantities as they are written: texts or numbers."""
 
     limits: dict[str, str | int | float] = {}
 
 
-class Container(msgspec.Struct, frozen=True, rename="camel"):
+class Container(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     name: str = ""
     image: str = ""
     resources: Resources = Resources()
 
 
-class PodSpec(msgspec.Struct, frozen=True, rename="camel"):
+class PodSpec(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     node_name: str = ""
     containers: tuple[Container, ...] | None = ()
 
 
-class PodStatus(msgspec.Struct, frozen=True, rename="camel"):
+class PodStatus(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     phase: str = ""
     reason: str = ""
     message: str = ""
@@ -167,25 +168,25 @@ class PodStatus(msgspec.Struct, frozen=True, rename="camel"):
     init_container_statuses: tuple[ContainerStatus, ...] | None = ()
 
 
-class Pod(msgspec.Struct, frozen=True, rename="camel"):
+class Pod(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     metadata: Meta
     spec: PodSpec = PodSpec()
     status: PodStatus = PodStatus()
 
 
-class ObjectReference(msgspec.Struct, frozen=True, rename="camel"):
+class ObjectReference(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     kind: str = ""
     name: str = ""
     namespace: str = ""
     uid: str = ""
 
 
-class EventSeries(msgspec.Struct, frozen=True, rename="camel"):
+class EventSeries(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     count: int = 0
     last_observed_time: datetime | None = None
 
 
-class Event(msgspec.Struct, frozen=True, rename="camel"):
+class Event(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """A core/v1 Event. `last_timestamp` is None for events of the newer API: `event_time` then."""
 
     metadata: Meta
@@ -200,7 +201,7 @@ class Event(msgspec.Struct, frozen=True, rename="camel"):
     series: EventSeries | None = None
 
 
-class JobStatus(msgspec.Struct, frozen=True, rename="camel"):
+class JobStatus(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """Of a Job, a PyTorchJob or a TrainJob: all three speak in conditions."""
 
     conditions: tuple[Condition, ...] | None = ()
@@ -208,12 +209,12 @@ class JobStatus(msgspec.Struct, frozen=True, rename="camel"):
     completion_time: datetime | None = None
 
 
-class Job(msgspec.Struct, frozen=True, rename="camel"):
+class Job(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     metadata: Meta
     status: JobStatus = JobStatus()
 
 
-class ConfigMap(msgspec.Struct, frozen=True, rename="camel"):
+class ConfigMap(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """`binary_data` is base64 text, as on the wire."""
 
     metadata: Meta
@@ -221,19 +222,19 @@ class ConfigMap(msgspec.Struct, frozen=True, rename="camel"):
     binary_data: dict[str, str] = {}
 
 
-class Object(msgspec.Struct, frozen=True, rename="camel"):
+class Object(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """Any object of which only the metadata matters."""
 
     metadata: Meta
 
 
-class ListMeta(msgspec.Struct, frozen=True, rename="camel"):
+class ListMeta(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     resource_version: str = ""
     # The field is called `continue` on the wire.
     continue_: str = msgspec.field(default="", name="continue")
 
 
-class Listed(msgspec.Struct, Generic[T], frozen=True, rename="camel"):
+class Listed(msgspec.Struct, Generic[T], frozen=True, gc=False, rename="camel"):
     """A page of a list."""
 
     metadata: ListMeta = ListMeta()

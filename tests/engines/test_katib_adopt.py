@@ -44,7 +44,7 @@ def through_json(body: Json) -> Json:
 # --- ours -----------------------------------------------------------------------------------------
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(SPECS)
 def test_an_experiment_of_ours_is_read_back_without_loss(spec: TuneSpec) -> None:
     body = katib_objects.experiment(spec, CLUSTER)
@@ -53,7 +53,7 @@ def test_an_experiment_of_ours_is_read_back_without_loss(spec: TuneSpec) -> None
     assert from_yaml(to_yaml(again)) == again
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(SPECS)
 def test_whatever_template_a_cluster_has(spec: TuneSpec) -> None:
     for template in (EXAMPLE, TrialTemplate(trial_kind="TrainJob", gpu_resource="amd.com/gpu")):
@@ -276,6 +276,42 @@ def test_a_template_in_a_config_map_is_named_instead_of_an_image() -> None:
     assert (found.gpu, found.num_workers) == (0, 1)
 
 
+def test_the_gpus_of_an_mpi_job_are_its_workers() -> None:
+    def role(replicas: int, name: str, **limits: Any) -> Json:
+        container = {"name": name, "image": "ghcr.io/a/mpi:1", "resources": {"limits": limits}}
+        pod = {"spec": {"containers": [{**container, "command": ["mpirun", name]}]}}
+        return {"replicas": replicas, "template": pod}
+
+    body = body_of()
+    template = body["spec"]["trialTemplate"]
+    template["primaryContainerName"] = "launcher"
+    template["trialSpec"] = {"kind": "MPIJob", "spec": {"mpiReplicaSpecs": {
+        "Worker": role(2, "worker", **{"amd.com/gpu": "4"}), "Launcher": role(1, "launcher", cpu=1),
+    }}}  # fmt: skip
+    found = spec_of(body)
+    assert (found.num_workers, found.gpu, found.cpu) == (3, 4, "1")
+    assert found.objective_command == ("mpirun", "launcher")
+
+
+def test_a_job_of_a_kind_that_is_not_known_is_followed_without_its_image() -> None:
+    body = body_of()
+    body["spec"]["trialTemplate"]["trialSpec"] = {
+        "kind": "Workflow", "spec": {"templates": [{"container": {"image": "ghcr.io/a/b:1"}}]},
+    }  # fmt: skip
+    assert spec_of(body).objective_image == "not-said-in-the-trial-template"
+
+
+def test_a_space_of_one_value_is_a_fixed_parameter() -> None:
+    parameters = [
+        *body_of()["spec"]["parameters"],
+        {"name": "epochs", "parameterType": "int", "feasibleSpace": {"min": "1", "max": "1"}},
+        {"name": "loss", "parameterType": "categorical", "feasibleSpace": {"list": ["mse"]}},
+    ]
+    found = spec_of(body_of(parameters=parameters))
+    assert (found.parameters["epochs"], found.parameters["loss"]) == (1, "mse")
+    assert set(found.searched) == {"lr", "momentum", "opt"}
+
+
 def test_counts_that_were_left_to_katib_are_katibs() -> None:
     found = spec_of(body_of(parallelTrialCount=None, maxFailedTrialCount=None, maxTrialCount=2))
     assert (found.parallel_trial_count, found.max_failed_trial_count) == (2, 2)
@@ -306,6 +342,7 @@ def changed(**space: Any) -> list[Json]:
         ),
         ({"parameters": changed(parameterType="unknown")}, "`lr` has the parameterType `unknown`"),
         ({"parameters": changed(feasibleSpace={"min": "a", "max": "2"})}, "`lr` must be a number"),
+        ({"parameters": changed(feasibleSpace={"min": "2", "max": "2"})}, "Nothing is searched"),
         ({"parameters": changed(feasibleSpace={"min": "3", "max": "2"})}, "the lower end 3"),
         ({"algorithm": {"algorithmName": "mine"}}, "`mine` is not known here"),
         (

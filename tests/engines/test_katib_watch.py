@@ -232,6 +232,17 @@ def test_failures_in_a_row_are_paused_for_longer_and_longer(server: Server, star
     assert paused == [1, 2, 3, 4]
 
 
+def test_a_busy_api_server_is_left_alone_for_as_long_as_it_asks(
+    server: Server, start: Start
+) -> None:
+    busy = {**status(429, "TooManyRequests"), "details": {"retryAfterSeconds": 1}}
+    server.refusals.put((429, json.dumps(busy).encode()))
+    begun = time.monotonic()
+    mirror = start()
+    until(lambda: mirror.wait(0.01), "the list")
+    assert time.monotonic() - begun >= 1
+
+
 def test_a_watch_that_ends_at_once_each_time_counts_as_a_failure(
     server: Server, start: Start
 ) -> None:
