@@ -55,12 +55,10 @@ class Failure(Frozen):
 
 
 class Waiting(Frozen):
-    """A new kind of trouble, as of the first trial that has it, and the numbers of the trials that
-    wait for it; without any the whole Experiment does.
-    """
+    """Something that it waits for: its first trouble, and which trials wait; none: all of it."""
 
     trouble: Trouble
-    numbers: tuple[int, ...] = ()
+    trials: tuple[str, ...] = ()
 
     @property
     def reason(self) -> str:
@@ -107,19 +105,21 @@ def failures(status: ExperimentStatus) -> tuple[Failure, ...]:
 
 
 def waits(status: ExperimentStatus) -> tuple[Waiting, ...]:
-    """What it waits for by reason, what keeps all of it waiting first."""
-    numbers = {trial.name: trial.number for trial in status.trials}
+    """What it waits for at the moment, by reason; none of it once it is over."""
+    if status.condition.is_final:
+        return ()
     groups: dict[str, list[Trouble]] = {}
     for trouble in status.troubles:
         groups.setdefault(trouble.reason, []).append(trouble)
-    found = [
+    return tuple(
         Waiting(
-            trouble=troubles[0],
-            numbers=tuple(sorted({numbers[t.trial] for t in troubles if t.trial in numbers})),
+            trouble=found[0],
+            trials=tuple(dict.fromkeys(t.trial for t in found))
+            if all(t.trial for t in found)
+            else (),
         )
-        for troubles in groups.values()
-    ]
-    return tuple(sorted(found, key=lambda each: bool(each.numbers)))
+        for found in groups.values()
+    )
 
 
 def diff(experiment: Experiment) -> News:

@@ -90,18 +90,11 @@ def percent(progress: float | None) -> str:
     return "" if progress is None else f"{int(progress * 20) * 5} %"
 
 
-def gpu_hours(hours: float | None) -> str:
-    """12.4 GPU-hours, 0.42 GPU-hours; "" if they are not counted, or there were none."""
-    if not hours:
+def gpu_hours(hours: float | None, *, rough: bool = False) -> str:
+    """12.4 GPU-hours; `rough` changes rarely, for a card. "" if unknown or hardly any."""
+    if hours is None or hours < 0.05:
         return ""
-    if hours >= 100:
-        return f"{hours:,.0f} GPU-hours"
-    return f"{hours:.1f} GPU-hours" if hours >= 1 else f"{hours:.2g} GPU-hours"
-
-
-def about_gpu_hours(hours: float | None) -> str:
-    """The same in tenths, so that a card changes rarely; "" below the first."""
-    return gpu_hours(int((hours or 0.0) * 10) / 10)
+    return f"{int(hours)} GPU-hours" if rough and hours >= 10 else f"{hours:.1f} GPU-hours"
 
 
 def count(many: int, noun: str) -> str:

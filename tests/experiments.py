@@ -58,11 +58,12 @@ def failed(
     return trial(number, reason=reason, message=message, **facts)
 
 
-def trouble(reason: str = "Unschedulable", number: int | None = None, **facts: Any) -> Trouble:
-    """What the trial of this number waits for; without one, what all of it does."""
+def trouble(reason: str = "Unschedulable", number: int | None = 0, **facts: str) -> Trouble:
+    """What a trial waits for; `number` None: all of the Experiment."""
     facts.setdefault("message", "No node has enough `nvidia.com/gpu` free.")
-    name = f"{NAME}-{number}" if number is not None else ""
-    return Trouble(reason=reason, trial=name, **facts)
+    facts.setdefault("hint", "Wait until others end, or add nodes.")
+    facts.setdefault("trial", "" if number is None else f"{NAME}-{number}")
+    return Trouble(reason=reason, **facts)
 
 
 def experiment(

@@ -6,7 +6,7 @@ import pytest
 
 from bot.notifications import Ended, Failure, NewBest, Started, Waiting, diff, waits
 from bot.status import Experiment, ExperimentCondition, Told, TrialCondition
-from tests.experiments import ended, experiment, failed, trial, trouble, wanted
+from tests.experiments import NAME, ended, experiment, failed, trial, trouble, wanted
 
 TOLD = Told(started=True, best_trial="minilm-movie-reviews-k3f9-0", best_value=0.70)
 
@@ -99,41 +99,41 @@ def test_a_killed_trial_is_no_failure() -> None:
     assert keys(experiment([killed], told=TOLD)) == []
 
 
-def test_each_kind_of_trouble_is_told_once_with_the_trials_that_wait() -> None:
-    troubles = [trouble(number=1), trouble("ImagePullBackOff", 2), trouble(number=2)]
-    found = experiment([trial(0), trial(1), trial(2)], troubles=troubles, told=TOLD)
+def test_what_it_waits_for_is_told_once_for_each_reason() -> None:
+    waiting = [trouble("Unschedulable", 0), trouble("Unschedulable", 1), trouble("FailedMount", 0)]
+    found = experiment([trial(0), trial(1)], told=TOLD, troubles=waiting)
     assert diff(found).replies == (
-        Waiting(trouble=troubles[0], numbers=(1, 2)),
-        Waiting(trouble=troubles[1], numbers=(2,)),
+        Waiting(trouble=waiting[0], trials=(f"{NAME}-0", f"{NAME}-1")),
+        Waiting(trouble=waiting[2], trials=(f"{NAME}-0",)),
     )
-    assert keys(found) == ["waiting:Unschedulable", "waiting:ImagePullBackOff"]
+    assert keys(found) == ["waiting:Unschedulable", "waiting:FailedMount"]
     assert keys(told_of(found)) == []
 
 
-def test_a_trouble_that_comes_back_is_not_told_again() -> None:
-    told = told_of(experiment([trial(0)], troubles=[trouble(number=0)])).record.told
-    away = told_of(experiment([trial(0)], told=told)).record.told
-    again = experiment([trial(0), trial(1)], troubles=[trouble(number=1)], told=away)
-    assert keys(again) == []
-    other = experiment([trial(0)], troubles=[trouble("QuotaExceeded", 0)], told=away)
-    assert keys(other) == ["waiting:QuotaExceeded"]
+def test_a_wait_that_returns_is_not_told_again_but_another_is() -> None:
+    told = told_of(experiment([trial(0)], told=TOLD, troubles=[trouble()])).record.told
+    told = told_of(experiment([trial(0)], told=told)).record.told
+    assert told.troubles == ("Unschedulable",)
+    again = [trouble("Unschedulable", 4), trouble("QuotaExceeded", 4)]
+    assert keys(experiment([trial(4)], told=told, troubles=again)) == ["waiting:QuotaExceeded"]
 
 
-def test_what_keeps_all_of_it_waiting_is_told_first_and_before_it_runs() -> None:
-    troubles = [trouble(number=0), trouble("VolumeNotBound")]
-    found = experiment([trial(0)], ExperimentCondition.CREATED, troubles=troubles)
-    assert keys(found) == ["waiting:VolumeNotBound", "waiting:Unschedulable"]
+def test_what_keeps_it_from_starting_is_told_before_it_runs() -> None:
+    stuck = [trouble("SearchNotReady", None)]
+    found = experiment(condition=ExperimentCondition.CREATED, troubles=stuck)
+    assert keys(found) == ["waiting:SearchNotReady"]
+    assert waits(found.status)[0].trials == ()
 
 
-def test_a_job_that_is_no_trial_keeps_all_of_it_waiting() -> None:
-    fetch = trouble("ImagePullBackOff").model_copy(update={"trial": "minilm-k3f9-fetch"})
-    [news] = waits(experiment(troubles=[fetch]).status)
-    assert news.numbers == ()
+def test_a_wait_of_all_of_it_is_of_no_single_trial() -> None:
+    both = [trouble("QuotaExceeded", 0), trouble("QuotaExceeded", None)]
+    assert waits(experiment([trial(0)], troubles=both).status) == (Waiting(trouble=both[0]),)
 
 
-def test_an_end_tells_of_no_trouble() -> None:
-    found = ended([trial(0, 0.7)], troubles=[trouble(number=0)], told=TOLD)
+def test_what_it_waited_for_is_not_told_once_it_is_over() -> None:
+    found = ended([trial(0, 0.7)], told=TOLD, troubles=[trouble()])
     assert keys(found) == ["ended"]
+    assert waits(found.status) == ()
 
 
 @pytest.mark.parametrize(

@@ -21,10 +21,10 @@ from bot.slack.line import LineError, without_secrets
 from bot.status import Experiment, TrialCondition, TrialStatus
 
 MAX_RUNNING = 6
-MAX_WAITS = 5
 MAX_LISTED = 20
 MAX_TYPED_LINE = 600
 MAX_ERRORS = 5
+MAX_WAITS = 4
 TOP = 5
 BAR = 12
 
@@ -51,9 +51,8 @@ def card(experiment: Experiment, now: datetime, capabilities: Container[str]) ->
         b.header(title),
         b.section(parts.what(experiment.spec)),
         b.section(_progress(experiment)),
+        *_waits(experiment),
     ]
-    if waiting := _waits(experiment):
-        shown.append(b.section(waiting))
     if line := _best_line(experiment):
         shown.append(b.section(line))
     shown += [*_chart(experiment), *_running(experiment), _footer(experiment, now)]
@@ -73,25 +72,22 @@ def _progress(experiment: Experiment) -> str:
     return f"{'▰' * full}{'▱' * (BAR - full)}  {parts.progress(experiment)}{ended}"
 
 
-def _waits(experiment: Experiment) -> str:
-    """What it waits for, a short line each."""
-    if experiment.status.condition.is_final:
-        return ""
+def _waits(experiment: Experiment) -> Iterator[Block]:
+    """What it waits for, one line each."""
     found = notifications.waits(experiment.status)
     lines = [
-        f"⏳ {_who_waits(each)}: {b.escape(b.clip(each.reason, 60))}. "
-        f"{b.escape(b.clip(each.trouble.message, 160))}"
+        f"⏳ *{parts.who_waits(each, experiment)}: {_reason(each.reason)}.* "
+        f"{b.escape(b.clip(each.trouble.message, 250))}"
         for each in found[:MAX_WAITS]
     ]
-    more = [f"and {len(found) - MAX_WAITS} more"] if len(found) > MAX_WAITS else []
-    return "\n".join(lines + more)
+    if len(found) > MAX_WAITS:
+        lines.append(f"and for {wording.count(len(found) - MAX_WAITS, 'more reason')}")
+    if lines:
+        yield b.section("\n".join(lines))
 
 
-def _who_waits(waiting: Waiting) -> str:
-    many = len(waiting.numbers)
-    if many == 1:
-        return f"Trial {waiting.numbers[0]} waits"
-    return f"{many} trials wait" if many else "The Experiment waits"
+def _reason(word: str) -> str:
+    return b.escape(b.clip(word, 60))
 
 
 def _best_line(experiment: Experiment) -> str:
@@ -143,16 +139,16 @@ def _running(experiment: Experiment) -> Iterator[Block]:
 
 
 def _footer(experiment: Experiment, now: datetime) -> Block:
-    """Elapsed, time to go, who started it: plain text, in which a name has no effect."""
-    elapsed, hours = insight.elapsed(experiment, now), experiment.status.gpu_hours
-    if experiment.status.condition.is_final:
+    """Elapsed, GPU-hours, time to go, who started it: plain text, where names have no effect."""
+    elapsed, over = insight.elapsed(experiment, now), experiment.status.condition.is_final
+    hours = wording.gpu_hours(experiment.status.gpu_hours, rough=not over)
+    if over:
         words = [f"Took {wording.duration(elapsed)}"] if insight.ended(experiment) else []
-        words += filter(None, [wording.gpu_hours(hours)])
     else:
         words = [f"{wording.about(elapsed)} so far"]
-        words += filter(None, [wording.about_gpu_hours(hours)])
         left = insight.time_to_go(experiment, now)
         words += [f"about {wording.about(left)} to go"] if left else []
+    words += [hours] if hours else []
     return b.context(b.plain(" · ".join([*words, f"started by {parts.who(experiment)}"]), 300))
 
 
@@ -181,7 +177,7 @@ def reply(notification: Notification, experiment: Experiment) -> Message:
         case Failure():
             return _failure(notification, experiment)
         case Waiting():
-            return _waiting(notification)
+            return _waiting(notification, experiment)
         case Ended():
             return _ended(experiment)
 
@@ -214,24 +210,22 @@ def _failure(news: Failure, experiment: Experiment) -> Message:
     return _message(text, [b.section("\n".join([f"⚠️ *{text}*", *lines]))])
 
 
-def _waiting(news: Waiting) -> Message:
-    """What waits, for what, and what to do; nothing has failed."""
-    text = f"{_who_waits(news)}: {b.escape(b.clip(news.reason, 60))}"
-    lines = [f"⏳ *{text}*", b.escape(b.clip(news.trouble.message, 1500))]
-    if news.trouble.hint:
-        lines.append(b.escape(b.clip(news.trouble.hint, 1000)))
-    return _message(text, [b.section("\n".join(lines))])
-
-
 def _failure_words(news: Failure) -> tuple[str, list[str]]:
     """A heading, and the sentences below: cause and remedy. Escaped."""
     trials = f"Trial {news.trial.number}"
     if news.count > 1:
         trials += f" and {news.count - 1} more"
-    reason = b.escape(b.clip(news.reason, 60))
+    reason = _reason(news.reason)
     said = [b.escape(b.clip(news.trial.message, 1200))] if news.trial.message else []
     remedy = wording.REMEDIES.get(news.reason)
     return f"{trials} failed: {reason}", said + ([b.escape(remedy)] if remedy else [])
+
+
+def _waiting(news: Waiting, experiment: Experiment) -> Message:
+    text = f"{parts.who_waits(news, experiment)}: {_reason(news.reason)}"
+    said = [b.escape(b.clip(each, 1200)) for each in (news.trouble.message, news.trouble.hint)]
+    lines = [f"⏳ *{text}*", *(each for each in said if each)]
+    return _message(f"⏳ {text}", [b.section("\n".join(lines))])
 
 
 def _ended(experiment: Experiment) -> Message:
@@ -255,9 +249,9 @@ def _end_words(experiment: Experiment, optimum: TrialStatus | None) -> str:
     end = insight.ended(experiment)
     after = f" after {wording.duration(insight.elapsed(experiment, end))}" if end else ""
     failed = f", {status.failed} failed" if status.failed else ""
+    used = f", {hours}" if (hours := wording.gpu_hours(status.gpu_hours)) else ""
     ended = f"🏁 *{experiment.name}* ended{after}: {why} ({status.finished} of "
-    hours = f"; {hours}" if (hours := wording.gpu_hours(status.gpu_hours)) else ""
-    ended += f"{wording.count(wanted.max_trial_count, 'trial')}{failed}{hours})."
+    ended += f"{wording.count(wanted.max_trial_count, 'trial')}{failed}{used})."
     # The engine's own sentence says why it failed; elsewhere our words do.
     if status.message and status.condition.value == "Failed":
         ended += f"\n{b.escape(b.clip(status.message, 1000))}"

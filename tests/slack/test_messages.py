@@ -124,37 +124,42 @@ def test_before_it_runs_the_card_says_what_it_waits_for() -> None:
     assert buttons(shown) == [blocks.STOP]
 
 
-def test_the_card_says_what_is_waited_for_by_how_many_trials() -> None:
-    troubles = [trouble(number=4), trouble(number=5), trouble("QuotaExceeded", 5)]
-    troubles.append(trouble("SearchNotReady", message="Katib's search pod is not ready."))
-    card = read(messages.card(experiment(TRIALS, troubles=troubles), NOW, ALL))
-    for line in (
-        "⏳ The Experiment waits: SearchNotReady. Katib's search pod is not ready.",
-        "⏳ 2 trials wait: Unschedulable. No node has enough `nvidia.com/gpu` free.",
-        "⏳ Trial 5 waits: QuotaExceeded.",
-    ):
-        assert line in card
-        assert line in read(messages.status(experiment(TRIALS, troubles=troubles), NOW))
-    assert "⏳" not in read(messages.card(ended(TRIALS, troubles=troubles), NOW, ALL))
+def test_the_card_and_the_status_say_what_is_waited_for_and_by_how_many_trials() -> None:
+    waiting = [trouble("Unschedulable", n) for n in (4, 5)]
+    waiting += [trouble("QuotaExceeded", 5, message="The quota is used up.")]
+    found = experiment(TRIALS, troubles=waiting)
+    for shown in (read(messages.card(found, NOW, ALL)), read(messages.status(found, NOW))):
+        assert (
+            "⏳ *Trial 4 and 1 more wait: Unschedulable.* No node has enough `nvidia.com/gpu` free."
+        ) in shown
+        assert "⏳ *Trial 5 waits: QuotaExceeded.* The quota is used up." in shown
+    assert "⏳" not in read(messages.card(experiment(TRIALS), NOW, ALL))
+    assert "⏳" not in read(messages.card(ended(TRIALS, troubles=waiting), NOW, ALL))
 
 
-def test_the_card_shows_few_of_many_troubles() -> None:
-    many = [trouble(f"Reason{number}", 4, message="so " * 900) for number in range(12)]
-    shown = read(messages.card(experiment(TRIALS, troubles=many), NOW, ALL))
-    assert shown.count("⏳") == 5 and "and 7 more" in shown
+def test_a_wait_of_the_whole_experiment_or_of_a_job_beside_its_trials_says_so() -> None:
+    whole = experiment(troubles=[trouble("SearchNotReady", None)])
+    assert "*The Experiment waits: SearchNotReady.*" in read(messages.card(whole, NOW, ALL))
+    fetch = experiment(troubles=[trouble(trial=f"{NAME}-fetch")])
+    assert f"*`{NAME}-fetch` waits: Unschedulable.*" in read(messages.card(fetch, NOW, ALL))
 
 
-def test_gpu_hours_are_on_the_card_and_in_the_end() -> None:
+def test_a_card_lists_four_reasons_to_wait_and_counts_the_others() -> None:
+    many = experiment(TRIALS, troubles=[trouble(f"Reason{n}") for n in range(7)])
+    shown = read(messages.card(many, NOW, ALL))
+    assert "Reason3" in shown and "Reason4" not in shown
+    assert "and for 3 more reasons" in shown
+
+
+def test_gpu_hours_are_on_the_card_once_there_are_any() -> None:
     def footer(hours: float | None) -> str:
         return read(messages.card(experiment(TRIALS, gpu_hours=hours), NOW, ALL))
 
-    assert "2 min so far · 12.4 GPU-hours · " in footer(12.44)
-    assert footer(12.41) == footer(12.49)
-    assert "GPU" not in footer(None) and "GPU" not in footer(0.0) and "GPU" not in footer(0.09)
-    over = ended(TRIALS, gpu_hours=0.0417)
-    assert "(4 of 10 trials, 1 failed; 0.042 GPU-hours)." in read(messages.reply(Ended(), over))
-    assert "Took 2 min 10 s · 0.042 GPU-hours" in read(messages.card(over, NOW, ALL))
-    assert wording.gpu_hours(1234.5) == "1,234 GPU-hours"
+    assert "GPU-hours" not in footer(None) and "GPU-hours" not in footer(0.01)
+    assert "· 1.3 GPU-hours ·" in footer(1.31)
+    assert "· 12 GPU-hours ·" in footer(12.4)
+    over = read(messages.card(ended(TRIALS, gpu_hours=12.4), NOW, ALL))
+    assert "Took 2 min 10 s · 12.4 GPU-hours · started by" in over
 
 
 def test_training_loss_is_labelled_as_what_it_is() -> None:
@@ -234,17 +239,20 @@ def test_a_failure_says_its_cause_the_remedy_and_what_is_left() -> None:
     assert "1 more failure would end it" in shown
 
 
-def test_a_trouble_says_who_waits_for_what_and_what_to_do() -> None:
-    hint = "Wait until others end, or ask for less."
-    troubles = [trouble(number=4, hint=hint), trouble(number=5, hint=hint)]
-    found = experiment(TRIALS, troubles=troubles)
-    shown = messages.reply(waits(found.status)[0], found)
-    assert shown.text == "2 trials wait: Unschedulable"
-    assert read(shown).splitlines() == [
-        "⏳ *2 trials wait: Unschedulable*",
-        "No node has enough `nvidia.com/gpu` free.",
-        hint,
-    ]
+def test_a_wait_says_what_waits_why_and_what_to_do() -> None:
+    found = experiment(TRIALS, troubles=[trouble("Unschedulable", n) for n in (4, 5)])
+    message = messages.reply(waits(found.status)[0], found)
+    assert message.text == "⏳ Trial 4 and 1 more wait: Unschedulable"
+    assert read(message) == (
+        "⏳ *Trial 4 and 1 more wait: Unschedulable*\n"
+        "No node has enough `nvidia.com/gpu` free.\n"
+        "Wait until others end, or add nodes."
+    )
+
+
+def test_the_end_says_what_it_took_in_gpu_hours() -> None:
+    shown = end_of(TRIALS, gpu_hours=12.41)
+    assert "all trials are done (4 of 10 trials, 1 failed, 12.4 GPU-hours)." in shown
 
 
 def test_the_end_gives_the_optimum_to_copy_and_to_train_again() -> None:
@@ -312,7 +320,7 @@ def test_a_deleted_experiment_gets_a_last_line() -> None:
     assert f"*{NAME}* ended: it was deleted, and not by me" in shown
 
 
-def test_a_deleted_experiment_keeps_its_best_so_far() -> None:
+def test_a_deleted_experiment_is_told_with_the_best_so_far() -> None:
     shown = end_of(TRIALS, ExperimentCondition.KILLED, "Deleted")
     assert "it was deleted, and not by me (4 of 10 trials, 1 failed)." in shown
     assert "*Best so far: eval_accuracy 0.7825* (trial 2)" in shown
@@ -456,13 +464,12 @@ def hostile() -> Experiment:
             completion_time=at(number + 5) if condition.is_final else None,
         )  # fmt: skip
 
-    troubles = [
-        Trouble(reason=f"{number}{long}", message=long, hint=long, trial=f"t{number % 7}")
-        for number in range(40)
+    waiting = [
+        Trouble(reason=f"{n}{long}", message=long, hint=long, trial=f"{n}{long}") for n in range(9)
     ]
     return experiment(
         map(nasty, range(300)), asked=asked, message=long, requested_by_name=long, stopped_by=long,
-        troubles=troubles, gpu_hours=1e9,
+        troubles=waiting, gpu_hours=1e9,
     )  # fmt: skip
 
 
@@ -490,7 +497,7 @@ def rendered() -> Iterator[tuple[str, Message]]:
     }
     for label, found in found_by_label.items():
         news: list[Notification] = [Started(), *failures(found.status)[:3], Ended()]
-        news += waits(found.status)[:3]
+        news += waits(found.status)
         if found.status.optimal_trial:
             news.append(NewBest(trial=found.status.optimal_trial, previous_value=0.1))
         yield f"{label}: card", messages.card(found, at(4000), ALL)
