@@ -39,9 +39,9 @@ _NO_NETWORK = re.compile(r"timeout|no such host|connection refused|deadline exce
 _MISSING = re.compile(r'(secret|configmap) "([^"]+)" not found', re.I)
 _NO_KEY = re.compile(r"couldn't find key (\S+) in (Secret|ConfigMap) (?:[^/\s]+/)?(\S+)")
 _PULL_WORDS = re.compile(
-    r"^(?:.*?\bdesc = )?(?:Error response from daemon: |failed to pull and unpack image \S+: |"
-    r"failed to resolve reference \S+: |failed to resolve image \S+: )*",
-    re.DOTALL,
+    r"^(?:(?:Back-off pulling image|Failed to pull image|failed to pull and unpack image|"
+    r"failed to resolve reference|failed to resolve image) \"[^\"]*\": |ErrImagePull: |"
+    r"rpc error: code = \w+ desc = |Error response from daemon: )*"
 )
 
 
@@ -183,7 +183,8 @@ def _waiting(pod: Pod, container: ContainerStatus, events: Sequence[Event]) -> W
 def _no_image(image: str, waiting: Waiting, events: Sequence[Event]) -> Wait:
     # NB: up to Kubernetes 1.30 the container's state forgets the cause while it backs off.
     told = [e.message for e in events if e.message.startswith(f'Failed to pull image "{image}"')]
-    said = waiting.message if "desc = " in waiting.message or not told else told[-1]
+    forgot = waiting.message == f'Back-off pulling image "{image}"'
+    said = told[-1] if forgot and told else waiting.message
     cause = _PULL_WORDS.sub("", said).strip()
     if not cause or cause.startswith("Back-off pulling"):
         cause = "it is tried again"

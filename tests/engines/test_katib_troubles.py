@@ -192,6 +192,25 @@ def test_what_a_pull_waits_for_is_found_in_the_state_where_it_says_so() -> None:
 
 
 @pytest.mark.parametrize(
+    "said",
+    [
+        f"rpc error: code = Unknown desc = Error response from daemon: manifest for {IMAGE} not "
+        "found: manifest unknown: manifest unknown",
+        f'failed to pull and unpack image "{IMAGE}": failed to resolve reference "{IMAGE}": '
+        f"manifest for {IMAGE} not found: manifest unknown: manifest unknown",
+        f'Back-off pulling image "{IMAGE}": ErrImagePull: rpc error: code = NotFound desc = '
+        f"manifest for {IMAGE} not found: manifest unknown: manifest unknown",
+    ],
+)
+def test_of_a_pull_only_the_cause_is_told_whatever_the_runtime_puts_before_it(said: str) -> None:
+    trouble = only([pod(state=waiting("ErrImagePull", said))])
+    assert trouble.message == (
+        f"The image `{IMAGE}` cannot be pulled: manifest for {IMAGE} not found: manifest unknown: "
+        "manifest unknown."
+    )
+
+
+@pytest.mark.parametrize(
     ("cause", "hint"),
     [
         ("unexpected status from HEAD request: 401 Unauthorized", "image pull secret"),
