@@ -53,9 +53,11 @@ def status(record: Record, state: State, seen: Seen) -> ExperimentStatus:
     over = state.ending or _over(spec, state, seen, katibs, trials)
     shown = endings.status_of(spec, trials, over, _going_on(seen, trials))
     hours = sum(state.gpu_seconds.values()) / 3600
+    done = {trial.name for trial in trials if trial.condition.is_final}
+    waiting = () if over else tuple(each for each in seen.troubles if each.trial not in done)
     return shown.model_copy(
         update={
-            "troubles": () if over else seen.troubles,
+            "troubles": waiting,
             "gpu_hours": round(hours, 4) if spec.gpu else None,
         }
     )

@@ -526,6 +526,14 @@ def test_a_final_experiment_has_no_troubles() -> None:
     assert shown(ended).troubles == ()
 
 
+def test_what_was_said_of_a_trial_that_has_ended_is_left_out() -> None:
+    old, new = (
+        Trouble(reason="QuotaExceeded", message="Used up.", trial=name) for name in ("e-a", "e-b")
+    )
+    seen = Seen(experiment(), trials=[succeeded("a"), running("b")], troubles=(old, new))
+    assert shown(seen).troubles == (new,)
+
+
 def test_gpu_hours_are_counted_where_there_are_gpus() -> None:
     state = State(gpu_seconds={"e-a": 5400, "e-baseline": 1800})
     assert shown(state=state, gpu=2).gpu_hours == 2.0
