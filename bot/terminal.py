@@ -84,7 +84,7 @@ def tune(engine: Engine, wanted: TuneSpec, *, as_json: bool) -> int:
 
 def _follow(engine: Engine, experiment: Experiment, as_json: bool) -> Experiment:
     shown: set[str] = set()
-    said = ""
+    said: set[str] = set()
     live = sys.stdout.isatty() and not as_json
     while True:
         for trial in experiment.status.trials:
@@ -93,21 +93,21 @@ def _follow(engine: Engine, experiment: Experiment, as_json: bool) -> Experiment
                 _print_trial(experiment, trial, as_json)
         if experiment.status.condition.is_final:
             return experiment
-        if (waits := _waits_for(experiment)) != said and not as_json:
-            said = waits
-            if said:
-                print(f"  {said}", flush=True)
+        for sentence in _waits_for(experiment):
+            if sentence not in said and not as_json:
+                print(f"  {sentence}{ERASE if live else ''}", flush=True)
+            said.add(sentence)
         if live:
             print(f"{_running(experiment)}{ERASE}", end="\r", flush=True)
         time.sleep(LOOK_INTERVAL_S)
         experiment = _now(engine, experiment.name)
 
 
-def _waits_for(experiment: Experiment) -> str:
-    """What keeps it from getting on, in one line; "" if nothing does."""
+def _waits_for(experiment: Experiment) -> list[str]:
+    """What keeps it from getting on, one sentence each."""
     status = experiment.status
     troubles = [f"{each.message} {each.hint}".strip() for each in status.troubles]
-    return " ".join([status.message, *troubles]).strip()
+    return [sentence for sentence in dict.fromkeys([status.message, *troubles]) if sentence]
 
 
 def _now(engine: Engine, name: str) -> Experiment:
@@ -122,7 +122,7 @@ def _running(experiment: Experiment) -> str:
     parts = [f"trial {t.number} {wording.percent(t.progress)}".strip() for t in running]
     left = insight.time_to_go(experiment, datetime.now(UTC))
     to_go = [f"{wording.about(left)} to go"] if left is not None else []
-    done = f"{experiment.status.finished} of {experiment.spec.max_trial_count} done"
+    done = f"{experiment.status.counted} of {experiment.spec.max_trial_count} done"
     return "  " + " · ".join([done, *parts, *to_go])
 
 
@@ -236,7 +236,7 @@ def _line(experiment: Experiment) -> str:
     result = f"{asked.objective_metric_name} {value:.4f}" if value is not None else "no optimum"
     parameters = _pairs(trial.parameters) if trial else ""
     when = f"{experiment.record.created.astimezone():%Y-%m-%d %H:%M}"
-    trials = f"{status.finished} of {asked.max_trial_count} trials"
+    trials = wording.done(experiment)
     return (
         f"{experiment.name}  {status.condition}  {result}  {trials}  {when}  {parameters}".strip()
     )

@@ -129,7 +129,7 @@ def end(site: Site, entry: Entry, ending: Ending, by: str | None = None) -> Entr
 
 def _prepare(site: Site, entry: Entry, now: datetime) -> Entry:
     """Volume, fetch job, Experiment, own trials: the next of them that is not there yet."""
-    if entry.state.adopted:
+    if entry.record.adopted:
         return entry
     try:
         if not entry.state.fetched:
@@ -425,7 +425,7 @@ def _is_gone(site: Site, name: str) -> bool:
 def _clean(site: Site, record: Record, state: State) -> None:
     """Delete what would still run or cost: everything, if the end was ours."""
     ending = state.ending
-    if ending is None or state.adopted or site.is_clean(record.name):
+    if ending is None or record.adopted or site.is_clean(record.name):
         return
     here, name = site.cluster.namespace, record.name
     ended_by_us = ending.reason in OURS or not state.created

@@ -17,7 +17,7 @@ from bot.engines.katib_wire import (
 )
 from bot.errors import EngineError
 from bot.status import Ending, ExperimentCondition, TrialCondition
-from tests.experiments import trial, wanted
+from tests.experiments import experiment, trial, wanted
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -87,12 +87,13 @@ def test_so_many_trials_run_at_once_as_there_are() -> None:
 
 
 def test_only_a_trial_that_has_ended_is_tried_again_while_its_experiment_runs() -> None:
-    check_retry(wanted(), State(), trial(1, 0.5))
+    ours = experiment([]).record
+    check_retry(ours, State(), trial(1, 0.5))
     running = trial(1, condition=TrialCondition.RUNNING)
-    for state, of, words in (
-        (State(), running, "not ended yet"),
-        (ended(), trial(1, 0.5), "has ended"),
-        (State(adopted=True), trial(1, 0.5), "not started here"),
+    for record, state, of, words in (
+        (ours, State(), running, "not ended yet"),
+        (ours, ended(), trial(1, 0.5), "has ended"),
+        (ours.model_copy(update={"adopted": True}), State(), trial(1, 0.5), "not started here"),
     ):
         with pytest.raises(EngineError, match=words):
-            check_retry(wanted(), state, of)
+            check_retry(record, state, of)

@@ -346,7 +346,7 @@ def own(of: OwnTrial, condition: TrialCondition, value: float | None = None) -> 
     seen = {"eval_loss": Observation(min=value, max=value, latest=value)} if value else {}
     return TrialStatus(
         name=of.name, number=0, condition=condition, parameters=of.parameters, observation=seen,
-        known_good=of.known_good, start_time=NOW,
+        known_good=of.known_good, beside=True, start_time=NOW,
         completion_time=NOW + timedelta(seconds=30) if condition.is_final else None,
     )  # fmt: skip
 
@@ -476,7 +476,12 @@ def test_while_the_last_trials_run_the_card_says_that_no_more_are_started() -> N
 
 def test_trials_of_an_adopted_experiment_may_be_gone() -> None:
     made = experiment(off("Running"), MAX_TRIALS, most=2, trials=2, completionTime=at(100))
-    assert shown(Seen(experiment=made), State(adopted=True)).condition == EXPERIMENT.SUCCEEDED
+    assert (
+        status(
+            record().model_copy(update={"adopted": True}), State(), Seen(experiment=made)
+        ).condition
+        == EXPERIMENT.SUCCEEDED
+    )
 
 
 def test_a_goal_that_is_reached_is_told_with_its_number() -> None:
