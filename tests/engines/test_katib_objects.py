@@ -303,7 +303,7 @@ def test_a_value_that_katib_would_break_is_refused(value: str) -> None:
     assert refusal.field == "a" and "cannot pass through Katib" in refusal.message
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(SPECS)
 def test_every_placeholder_is_declared_and_every_parameter_used(spec: TuneSpec) -> None:
     body = katib_objects.experiment(spec, CLUSTER)["spec"]
@@ -439,7 +439,8 @@ def test_a_train_job_has_its_deadline_and_its_pods_are_found_as_ours() -> None:
     template = TrialTemplate(trial_kind="TrainJob", labels={"queue": "a"}, annotations={"n": "1"})
     cluster = CLUSTER.model_copy(update={"template": template})
     asked = typed("default on default name=x deadline=60s")
-    job = katib_objects.own_trial(asked, cluster, "x-baseline", {}, role="baseline")
+    job = katib_objects.baseline(asked, cluster)
+    assert job is not None
     assert job["spec"]["activeDeadlineSeconds"] == 60
     [override] = job["spec"]["podTemplateOverrides"]
     assert override["metadata"]["labels"] == {
