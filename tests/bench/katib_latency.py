@@ -2,7 +2,8 @@
 table, judges nothing.
 
 The API server, the engine, the poller and the cards are the real ones; only what the outbox would
-send to Slack is timed in place of sent. It runs on the cluster of the cluster suite, without any controllers.
+send to Slack is timed in place of sent. It runs on the cluster of the cluster suite, without any
+controllers.
 `python -m tests.bench.katib_latency`
 """
 
@@ -164,9 +165,8 @@ def main() -> None:
     engine.close()
     cluster.remove()
     late.sort()
-    print(
-        f"{datetime.now(UTC):%d %B %Y}, {processor()}; {chosen.experiments} open Experiments, {chosen.trials} trials each\n"
-    )
+    print(f"{datetime.now(UTC):%d %B %Y}, {processor()}; ", end="")
+    print(f"{chosen.experiments} open Experiments of {chosen.trials} trials\n")
     print("| What | Seen |\n|---|---|")
     print(f"| from the start until every card is in the outbox | {warm:.1f} s |")
     print(f"| {chosen.changes} changes, {chosen.rate:g} a second: median | "
