@@ -24,6 +24,13 @@ def engine(
         TuneError: a setting that cannot be used. EngineError: there is no way to the cluster.
     """
     # Each engine's packages are imported only where it is chosen.
+    if settings.engine == "katib":
+        chosen = _katib(settings)
+        try:
+            yield chosen
+        finally:
+            chosen.close()
+        return
     from bot.engines.local import LocalEngine
 
     local = LocalEngine(settings.state_dir, allow_code=allow_code, start=start)
@@ -33,3 +40,18 @@ def engine(
         if owned:
             local.shutdown()
         local.close()
+
+
+def _katib(settings: Settings) -> Engine:
+    from bot.engines import katib_places, katib_template
+    from bot.engines.katib import KatibEngine
+    from bot.engines.kube import Kube
+
+    context = settings.kube_context
+    channels = katib_places.read_channels(settings.channels, context)
+    namespace = settings.namespace or Kube(context).default_namespace
+    return KatibEngine(
+        katib_places.Places(katib_places.Place(namespace, context), channels),
+        trainer_image=settings.trainer_image,
+        template=katib_template.from_file(settings.trial_template),
+    )

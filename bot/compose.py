@@ -16,12 +16,14 @@ from slack_bolt.adapter.socket_mode import SocketModeHandler
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
-from bot import __version__, choose
+from bot import __version__, choose, replicas
 from bot.embedded import workspace_process
 from bot.engines.base import Engine, Query
 from bot.errors import TuneError
+from bot.health import Health
+from bot.leader import Leader
 from bot.outbox import Outbox
-from bot.poller import Poller
+from bot.poller import ROOT_GRACE_S, Poller
 from bot.settings import Settings
 from bot.slack.app import build_app
 from bot.slack.conversation import Conversation
@@ -79,10 +81,34 @@ def connected(settings: Settings, engine: Engine, *, allow_code: bool) -> Iterat
         )
     client = slack_client(settings)
     identify(client)
-    poller = Poller(engine, Outbox(client))
-    conversation = Conversation(engine, poller, client, allow_code=allow_code)
-    app = build_app(client, conversation)
-    handler = SocketModeHandler(app, settings.slack_app_token.get_secret_value())
+    outbox = Outbox(client)
+    with replicas.candidate(settings, outbox.forget_all) as leader:
+        poller = _poller(engine, outbox, leader)
+        conversation = Conversation(engine, poller, client, allow_code=allow_code)
+        app = build_app(client, conversation)
+        handler = SocketModeHandler(app, settings.slack_app_token.get_secret_value())
+        _connect(handler)
+        health = Health(
+            poller, outbox, conversation, handler.client.is_connected, settings.poll_interval_s,
+            leader,
+        )  # fmt: skip
+        try:
+            with replicas.answering(settings, health):
+                poller.start(settings.poll_interval_s)
+                yield
+        finally:
+            poller.close()  # before the Lease is given back
+            handler.close()  # type: ignore[no-untyped-call]
+            conversation.close()
+
+
+def _poller(engine: Engine, outbox: Outbox, leader: Leader | None) -> Poller:
+    if leader is None:
+        return Poller(engine, outbox)
+    return Poller(engine, outbox, may_tell=leader.is_leader, root_grace_s=ROOT_GRACE_S)
+
+
+def _connect(handler: SocketModeHandler) -> None:
     try:
         handler.connect()  # type: ignore[no-untyped-call]
     except SlackApiError as error:
@@ -90,13 +116,6 @@ def connected(settings: Settings, engine: Engine, *, allow_code: bool) -> Iterat
             f"Slack refuses the app-level token: `{error.response.get('error')}`.",
             hint="It begins with xapp- and needs the scope connections:write.",
         ) from error
-    poller.start(settings.poll_interval_s)
-    try:
-        yield
-    finally:
-        poller.close()
-        handler.close()  # type: ignore[no-untyped-call]
-        conversation.close()
 
 
 def serve(settings: Settings) -> int:
@@ -140,11 +159,12 @@ def _welcome(settings: Settings, engine: Engine, page_url: str) -> None:
     known = engine.find(Query(limit=1000))
     running = sum(not e.status.condition.is_final for e in known)
     here = f"{len(known)} Experiments" if len(known) != 1 else "1 Experiment"
+    where = settings.state_dir if engine.name == "local" else "the cluster"
     print(
         f"katib-tune {__version__} is up.\n\n"
         f"  Open    {page_url}\n"
         f"  Type    /katib-tune          and press Start\n"
-        f"  State   {settings.state_dir} ({here}, {running} running)\n\n"
+        f"  State   {where} ({here}, {running} running)\n\n"
         "Ctrl-C stops everything; Experiments are kept.",
         flush=True,
     )

@@ -17,6 +17,7 @@ from bot.status import (
     Told,
     TrialCondition,
     TrialStatus,
+    Trouble,
 )
 
 COUNTS_AS_FAILED = (TrialCondition.FAILED, TrialCondition.METRICS_UNAVAILABLE)
@@ -38,7 +39,7 @@ class NewBest(Frozen):
 
     @property
     def key(self) -> str:
-        return f"best:{self.trial.number}"
+        return f"best:{self.trial.name}"
 
 
 class Failure(Frozen):
@@ -53,6 +54,21 @@ class Failure(Frozen):
         return f"failure:{self.reason}"
 
 
+class Waiting(Frozen):
+    """Something that it waits for: its first trouble, and which trials wait; none: all of it."""
+
+    trouble: Trouble
+    trials: tuple[str, ...] = ()
+
+    @property
+    def reason(self) -> str:
+        return self.trouble.reason
+
+    @property
+    def key(self) -> str:
+        return f"waiting:{self.reason}"
+
+
 class Ended(Frozen):
     """The Experiment ended, however it ended; `before` counts its ends before it was extended."""
 
@@ -63,7 +79,7 @@ class Ended(Frozen):
         return f"ended:{self.before + 1}" if self.before else "ended"
 
 
-Notification = Started | NewBest | Failure | Ended
+Notification = Started | NewBest | Failure | Waiting | Ended
 
 
 class News(Frozen):
@@ -85,6 +101,24 @@ def failures(status: ExperimentStatus) -> tuple[Failure, ...]:
     return tuple(
         Failure(reason=reason, trial=trials[0], count=len(trials))
         for reason, trials in groups.items()
+    )
+
+
+def waits(status: ExperimentStatus) -> tuple[Waiting, ...]:
+    """What it waits for at the moment, by reason; none of it once it is over."""
+    if status.condition.is_final:
+        return ()
+    groups: dict[str, list[Trouble]] = {}
+    for trouble in status.troubles:
+        groups.setdefault(trouble.reason, []).append(trouble)
+    return tuple(
+        Waiting(
+            trouble=found[0],
+            trials=tuple(dict.fromkeys(t.trial for t in found))
+            if all(t.trial for t in found)
+            else (),
+        )
+        for found in groups.values()
     )
 
 
@@ -112,6 +146,9 @@ def _replies(experiment: Experiment) -> Iterator[Notification]:
     for failure in failures(status):
         if failure.reason not in told.failures:
             yield failure
+    for waiting in waits(status):
+        if waiting.reason not in told.troubles:
+            yield waiting
 
 
 def _best(experiment: Experiment) -> tuple[TrialStatus | None, float | None]:
@@ -126,8 +163,15 @@ def _after(told: Told, replies: tuple[Notification, ...], experiment: Experiment
     if best and (first or any(isinstance(reply, NewBest) for reply in replies)):
         told = told.model_copy(update={"best_trial": best.name, "best_value": value})
     reasons = tuple(reply.reason for reply in replies if isinstance(reply, Failure))
+    waited = tuple(reply.reason for reply in replies if isinstance(reply, Waiting))
     started = told.started or any(isinstance(reply, Started) for reply in replies)
-    return told.model_copy(update={"started": started, "failures": told.failures + reasons})
+    return told.model_copy(
+        update={
+            "started": started,
+            "failures": told.failures + reasons,
+            "troubles": told.troubles + waited,
+        }
+    )
 
 
 def _all_told(told: Told, status: ExperimentStatus, experiment: Experiment) -> Told:

@@ -20,6 +20,7 @@ from pydantic import (
     Field,
     Tag,
     ValidationError,
+    ValidationInfo,
     model_validator,
 )
 
@@ -46,6 +47,9 @@ QUANTITY = re.compile(r"[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?")
 SECRET = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[-._a-zA-Z0-9]+")
 PARAMETER_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")  # it stands in ${trialParameters.NAME}
 ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# The validation context of a spec that runs already: it was checked when it was asked for, and a
+# check that came later, or a count that was raised since, must not make its record unreadable.
+STORED: Mapping[str, Any] = {"stored": True}
 
 
 class Frozen(BaseModel):
@@ -145,7 +149,8 @@ def _field(group: str, description: str, default: Any, **limits: Any) -> Any:
 
 
 class TuneSpec(Frozen):
-    """What was asked. Made by `read` (mappings, forms) or `from_yaml`; always valid.
+    """What was asked. Made by `read` (mappings, forms) or `from_yaml`; always valid, but for one in
+    a record (STORED), which was when it was asked for.
 
     Raises:
         SpecError: from every constructor, with `field` set and all errors in `.all`.
@@ -267,8 +272,8 @@ class TuneSpec(Frozen):
         return data
 
     @model_validator(mode="after")
-    def _refuse_what_cannot_run(self) -> TuneSpec:
-        if found := tuple(problems(self)):
+    def _refuse_what_cannot_run(self, info: ValidationInfo) -> TuneSpec:
+        if info.context != STORED and (found := tuple(problems(self))):
             raise SpecError.of(found)
         return self
 

@@ -43,6 +43,13 @@ REMEDIES: Mapping[str, str] = {
     "Diverged": "Lower the upper end of learning_rate.",
     "Deadline": "Give trials more time (deadline=…), or fewer rows or epochs.",
     "Killed": "Something outside ended it: look for a machine that is short of memory.",
+    "Evicted": "Its node was short of something: say what trials need (memory=…), or try it again.",
+    "Preempted": "Try it again, or give trials a higher priority class in the trial template.",
+    "NodeLost": "Nothing is wrong with the trial itself: try it again.",
+    "NodeShutdown": "Nothing is wrong with the trial itself: try it again.",
+    "StartError": "Check the image and the command.",
+    "MetricsCollectorFailed": "Try it again; if it happens often, give Katib's metrics collectors "
+    "more memory in katib-config.",
     "MetricsUnavailable": "The trial ended without reporting the objective metric: check "
     "objective_metric_name.",
 }
@@ -81,6 +88,13 @@ def about(time: timedelta) -> str:
 def percent(progress: float | None) -> str:
     """45 %, in steps of 5, so that a card changes no more often than one can see; "" for None."""
     return "" if progress is None else f"{int(progress * 20) * 5} %"
+
+
+def gpu_hours(hours: float | None, *, rough: bool = False) -> str:
+    """12.4 GPU-hours; `rough` changes rarely, for a card. "" if unknown or hardly any."""
+    if hours is None or hours < 0.05:
+        return ""
+    return f"{int(hours)} GPU-hours" if rough and hours >= 10 else f"{hours:.1f} GPU-hours"
 
 
 def count(many: int, noun: str) -> str:

@@ -17,6 +17,7 @@ from bot.status import (
     Told,
     TrialCondition,
     TrialStatus,
+    Trouble,
     optimal_trial,
 )
 
@@ -57,6 +58,14 @@ def failed(
     return trial(number, reason=reason, message=message, **facts)
 
 
+def trouble(reason: str = "Unschedulable", number: int | None = 0, **facts: str) -> Trouble:
+    """What a trial waits for; `number` None: all of the Experiment."""
+    facts.setdefault("message", "No node has enough `nvidia.com/gpu` free.")
+    facts.setdefault("hint", "Wait until others end, or add nodes.")
+    facts.setdefault("trial", "" if number is None else f"{NAME}-{number}")
+    return Trouble(reason=reason, **facts)
+
+
 def experiment(
     trials: Iterable[TrialStatus] = (),
     condition: ExperimentCondition = ExperimentCondition.RUNNING,
@@ -66,6 +75,8 @@ def experiment(
     reason: str = "",
     message: str = "",
     completion_time: datetime | None = None,
+    troubles: Iterable[Trouble] = (),
+    gpu_hours: float | None = None,
     **record: Any,
 ) -> Experiment:
     """An Experiment that started at START, with its optimum worked out as an engine does."""
@@ -80,6 +91,8 @@ def experiment(
         completion_time=completion_time,
         trials=trials,
         optimal_trial_name=best.name if best else None,
+        troubles=tuple(troubles),
+        gpu_hours=gpu_hours,
     )
     facts: dict[str, Any] = {
         "uid": "V1", "created": START, "requested_by": "U0ADA", "requested_by_name": "Ada Lovelace",

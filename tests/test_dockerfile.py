@@ -58,7 +58,7 @@ def test_the_reader_joins_lines_and_leaves_comments_out() -> None:
 
 
 @pytest.mark.image
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_the_bots_image_tells_its_version(bot: Image) -> None:
     assert bot.start("--version").stdout == f"katib-tune {__version__}\n"
 

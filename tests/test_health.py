@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 from slack_sdk import WebClient
@@ -16,6 +18,8 @@ from bot.health import STUCK_S, Health
 from bot.leader import Leader, Lease, LeaseSpec
 from bot.outbox import Outbox
 from bot.poller import Poller
+from bot.replicas import answering, candidate
+from bot.settings import Settings
 from bot.slack.conversation import Conversation
 from bot.status import Experiment
 
@@ -164,3 +168,19 @@ def test_every_name_of_the_page_is_ours_and_every_counter_ends_as_prometheus_wan
     for each in place.health.metrics():
         assert each.name.startswith("katib_tune_")
         assert each.name.endswith("_total") == (each.kind == "counter")
+
+
+def test_on_one_machine_there_is_no_candidate(tmp_path: Path) -> None:
+    with candidate(Settings(engine="local", state_dir=tmp_path), lambda: None) as leader:
+        assert leader is None
+
+
+def test_the_health_server_is_there_only_with_a_port(place: Place) -> None:
+    with answering(Settings(health_port=0), place.health) as port:
+        assert port is None
+    with socket.create_server(("", 0)) as taken:
+        free = taken.getsockname()[1]
+    with answering(Settings(health_port=free), place.health) as port:
+        assert port == free
+        with urlopen(f"http://127.0.0.1:{port}/healthz", timeout=10) as answer:
+            assert answer.read() == b"ok\n"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from bot.notifications import Ended, Failure, NewBest, Started, diff
+from bot.notifications import Ended, Failure, NewBest, Started, Waiting, diff, waits
 from bot.status import Experiment, ExperimentCondition, Told, TrialCondition
-from tests.experiments import ended, experiment, failed, trial, wanted
+from tests.experiments import NAME, ended, experiment, failed, trial, trouble, wanted
 
 TOLD = Told(started=True, best_trial="minilm-movie-reviews-k3f9-0", best_value=0.70)
 
@@ -41,13 +41,13 @@ def test_a_clearly_better_value_is_told_with_the_one_before() -> None:
     better = trial(1, 0.72)
     found = experiment([trial(0, 0.7), better], told=TOLD)
     assert diff(found).replies == (NewBest(trial=better, previous_value=0.70),)
-    assert diff(found).replies[0].key == "best:1"
+    assert diff(found).replies[0].key == f"best:{NAME}-1"
     assert keys(told_of(found)) == []
 
 
 def test_many_new_bests_since_the_last_look_are_one_reply() -> None:
     found = experiment([trial(n, 0.7 + n / 50) for n in range(6)], told=TOLD)
-    assert keys(found) == ["best:5"]
+    assert keys(found) == [f"best:{NAME}-5"]
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_small_gains_add_up_until_they_are_worth_telling() -> None:
     first = told_of(experiment([trial(0, 0.7), trial(1, 0.703)], told=TOLD))
     assert first.record.told.best_value == 0.70
     second = experiment([trial(0, 0.7), trial(1, 0.703), trial(2, 0.706)], told=first.record.told)
-    assert keys(second) == ["best:2"]
+    assert keys(second) == [f"best:{NAME}-2"]
 
 
 def test_each_kind_of_failure_is_told_once() -> None:
@@ -97,6 +97,43 @@ def test_a_failure_without_a_reason_is_told_by_its_condition() -> None:
 def test_a_killed_trial_is_no_failure() -> None:
     killed = trial(0, condition=TrialCondition.KILLED)
     assert keys(experiment([killed], told=TOLD)) == []
+
+
+def test_what_it_waits_for_is_told_once_for_each_reason() -> None:
+    waiting = [trouble("Unschedulable", 0), trouble("Unschedulable", 1), trouble("FailedMount", 0)]
+    found = experiment([trial(0), trial(1)], told=TOLD, troubles=waiting)
+    assert diff(found).replies == (
+        Waiting(trouble=waiting[0], trials=(f"{NAME}-0", f"{NAME}-1")),
+        Waiting(trouble=waiting[2], trials=(f"{NAME}-0",)),
+    )
+    assert keys(found) == ["waiting:Unschedulable", "waiting:FailedMount"]
+    assert keys(told_of(found)) == []
+
+
+def test_a_wait_that_returns_is_not_told_again_but_another_is() -> None:
+    told = told_of(experiment([trial(0)], told=TOLD, troubles=[trouble()])).record.told
+    told = told_of(experiment([trial(0)], told=told)).record.told
+    assert told.troubles == ("Unschedulable",)
+    again = [trouble("Unschedulable", 4), trouble("QuotaExceeded", 4)]
+    assert keys(experiment([trial(4)], told=told, troubles=again)) == ["waiting:QuotaExceeded"]
+
+
+def test_what_keeps_it_from_starting_is_told_before_it_runs() -> None:
+    stuck = [trouble("SearchNotReady", None)]
+    found = experiment(condition=ExperimentCondition.CREATED, troubles=stuck)
+    assert keys(found) == ["waiting:SearchNotReady"]
+    assert waits(found.status)[0].trials == ()
+
+
+def test_a_wait_of_all_of_it_is_of_no_single_trial() -> None:
+    both = [trouble("QuotaExceeded", 0), trouble("QuotaExceeded", None)]
+    assert waits(experiment([trial(0)], troubles=both).status) == (Waiting(trouble=both[0]),)
+
+
+def test_what_it_waited_for_is_not_told_once_it_is_over() -> None:
+    found = ended([trial(0, 0.7)], told=TOLD, troubles=[trouble()])
+    assert keys(found) == ["ended"]
+    assert waits(found.status) == ()
 
 
 @pytest.mark.parametrize(

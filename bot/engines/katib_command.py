@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from bot.engines import trainer_command
 from bot.errors import SpecError
@@ -31,6 +32,7 @@ _PLACES = (
     "HF_HUB_OFFLINE=1",
 )
 _FETCH_PLACES = _PLACES[:2]
+_PIP = ["python", "-m", "pip", "install", "--no-cache-dir", "--quiet"]
 
 
 def placeholder(name: str) -> str:
@@ -46,6 +48,25 @@ def trial_script(spec: TuneSpec, values: dict[str, str]) -> str:
     python = "torchrun" if is_distributed(spec) else "python"
     words = trainer_command.trial_command(spec, values, OUTPUT, python, carries_source=True)
     return _escaped(_installs(spec) + shlex.join(("env", *_PLACES, *words)))
+
+
+def read_script(script: str) -> dict[str, Any] | None:
+    """The fields of the spec in a script that `trial_script` wrote for the trainer; else None.
+
+    A searched hyperparameter has its placeholder for a value.
+    """
+    try:
+        words = shlex.split(_unescaped(script))
+    except ValueError:
+        return None
+    installs: list[str] = []
+    if "&&" in words and words[: len(_PIP)] == _PIP:
+        end = words.index("&&")
+        installs, words = words[len(_PIP) : end], words[end + 1 :]
+    if words[: 1 + len(_PLACES)] != ["env", *_PLACES]:
+        return None
+    fields = trainer_command.read_command(words[1 + len(_PLACES) :])
+    return {**fields, **_installed(installs)} if fields is not None else None
 
 
 def fetch_script(spec: TuneSpec) -> str | None:
@@ -92,8 +113,16 @@ def _installs(spec: TuneSpec) -> str:
     first, *rest = spec.pip_index_urls or ("",)
     indexes = ["--index-url", first] if first else []
     indexes += [word for url in rest for word in ("--extra-index-url", url)]
-    pip = ["python", "-m", "pip", "install", "--no-cache-dir", "--quiet", *indexes]
-    return f"{shlex.join([*pip, *spec.packages_to_install])} && "
+    return f"{shlex.join([*_PIP, *indexes, *spec.packages_to_install])} && "
+
+
+def _installed(words: Sequence[str]) -> dict[str, Any]:
+    """The fields that `_installs` wrote, from what follows `pip install`."""
+    words, indexes = list(words), []
+    while words and words[0] in ("--index-url", "--extra-index-url"):
+        indexes.append(words[1])
+        del words[:2]
+    return {"packages_to_install": words, "pip_index_urls": indexes} if words else {}
 
 
 def _escaped(script: str) -> str:
@@ -101,4 +130,11 @@ def _escaped(script: str) -> str:
     kept = _PLACEHOLDER.split(script)
     marks = _PLACEHOLDER.findall(script)
     parts = [re.sub(r"\$(?=[($])", "$$", part) for part in kept]
+    return "".join(a + b for a, b in zip(parts, [*marks, ""], strict=True))
+
+
+def _unescaped(script: str) -> str:
+    """What the kubelet makes of a script, placeholders left alone."""
+    marks = _PLACEHOLDER.findall(script)
+    parts = [part.replace("$$", "$") for part in _PLACEHOLDER.split(script)]
     return "".join(a + b for a, b in zip(parts, [*marks, ""], strict=True))

@@ -8,8 +8,8 @@ the sentences of trials, never a value.
 from __future__ import annotations
 
 import base64
-import binascii
 import gzip
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,6 +19,7 @@ from bot.engines.katib_objects import LABEL_EXPERIMENT, LABEL_MANAGED, LABEL_ROL
 from bot.engines.katib_state import State
 from bot.engines.katib_wire import ConfigMap
 from bot.errors import EngineError
+from bot.spec import STORED, TuneSpec
 from bot.status import Record
 
 LABEL_RECORD = "katib-tune/record"
@@ -31,6 +32,8 @@ VERSION = "1"
 RECORD_KEY, STATE_KEY, VERSION_KEY = "record.json", "state.json.gz", "version"
 # Of 1 MiB, with room for the metadata. What is measured is the object on the wire.
 MOST_BYTES = 900_000
+# To how many characters logs and sentences are cut, one after the other, until all of it fits.
+CUTS = ((2_000, None), (0, None), (0, 200), (0, 0))
 Json = dict[str, Any]
 
 
@@ -40,8 +43,11 @@ def config_map_name(name: str) -> str:
 
 
 def to_config_map(record: Record, state: State, namespace: str, resource_version: str = "") -> Json:
-    """The record as it is written; with `resource_version` only over what was read."""
-    spec = record.spec
+    """The record as it is written; with `resource_version` only over what was read.
+
+    Raises:
+        EngineError: what was asked is too large to be kept, or the trials are too many.
+    """
     metadata: Json = {
         "name": config_map_name(record.name),
         "namespace": namespace,
@@ -55,20 +61,26 @@ def to_config_map(record: Record, state: State, namespace: str, resource_version
         "annotations": {
             UID: record.uid,
             CREATED: record.created.isoformat(),
-            SEARCHED[0]: spec.model_uri or spec.objective_image or spec.objective_function or "",
-            SEARCHED[1]: spec.dataset,
+            **dict(zip(SEARCHED, _searched(record.spec), strict=True)),
         },
     }
     if resource_version:
         metadata["resourceVersion"] = resource_version
     text = record.model_dump_json(exclude_unset=True)
-    room = MOST_BYTES - len(text.encode())
+    packed = _fitting(state, MOST_BYTES - len(text.encode()))
+    if packed is None:
+        raise EngineError(
+            f"The record of `{record.name}` does not fit into a ConfigMap: what was asked has "
+            f"{len(text.encode()):,} bytes, {len(state.trials)} trials come on top, and "
+            f"{MOST_BYTES:,} may be kept.",
+            hint="Shorten `objective_source`, or run fewer trials in one Experiment.",
+        )
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": metadata,
         "data": {VERSION_KEY: VERSION, RECORD_KEY: text},
-        "binaryData": {STATE_KEY: _fitting(state, room)},
+        "binaryData": {STATE_KEY: packed},
     }
 
 
@@ -78,41 +90,69 @@ def from_config_map(found: ConfigMap) -> tuple[Record, State]:
     Raises:
         EngineError: it holds none that this version of the bot can read.
     """
-    where = f"The record `{found.metadata.name}` in `{found.metadata.namespace}`"
-    version = found.data.get(VERSION_KEY, "")
+    where = f"The record `{found.metadata.name}` in the namespace `{found.metadata.namespace}`"
+    version = found.data.get(VERSION_KEY)
+    if version is None:
+        raise EngineError(
+            f"{where} has no `{VERSION_KEY}`: it is none of this bot's.",
+            hint=f"Take the label {LABEL_RECORD} off the ConfigMap, or delete it.",
+        )
     if version != VERSION:
         raise EngineError(
-            f"{where} is of version `{version}`; this bot reads version {VERSION}.",
-            hint="Run the newest version of katib-tune, or delete the ConfigMap.",
+            f"{where} is of version {version}; this bot reads version {VERSION}.",
+            hint="Run the katib-tune that wrote it, or a newer one, in every replica.",
         )
     try:
-        record = Record.model_validate_json(found.data[RECORD_KEY])
-        packed = base64.b64decode(found.binary_data[STATE_KEY])
+        record = Record.model_validate_json(found.data[RECORD_KEY], context=STORED)
+        packed = base64.b64decode(found.binary_data[STATE_KEY], validate=True)
         state = State.model_validate_json(gzip.decompress(packed))
-    except (KeyError, ValidationError, OSError, EOFError, binascii.Error) as error:
-        why = str(error).splitlines()[0]
+    # NB: broken base64 is a ValueError, like pydantic's errors.
+    except (KeyError, ValueError, OSError, EOFError, zlib.error) as error:
         raise EngineError(
-            f"{where} cannot be read: {why}.",
-            hint="Somebody edited it; delete the ConfigMap to forget the Experiment.",
+            f"{where} cannot be read: {_why(error)}.",
+            hint="Put back what was edited; or delete the ConfigMap, and the Experiment is "
+            "forgotten here.",
         ) from error
     return record, state
 
 
-def _fitting(state: State, room: int) -> str:
-    """The state, packed, with as much of it as there is room for."""
-    packed = ""
-    for each in _shorter(state):
+def _searched(spec: TuneSpec) -> tuple[str, str]:
+    """Model and dataset, or what stands for them."""
+    model = spec.model_uri or spec.objective_image or spec.objective_function or ""
+    return model, spec.dataset or "/".join(filter(None, (spec.s3_bucket_name, spec.s3_file_key)))
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"`{'.'.join(map(str, first['loc']))}`: {first['msg']}"
+    if isinstance(error, KeyError):
+        return f"it has no {error}"
+    return str(error).splitlines()[0].rstrip(".")
+
+
+def _fitting(state: State, room: int) -> str | None:
+    """The state, packed, with as much of it as there is room for; None if it cannot fit."""
+    for each in (state, *_shorter(state)):
         text = each.model_dump_json(exclude_defaults=True)
         # NB: no time in it, so that the same state is the same text.
-        packed = base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
+        packed = base64.b64encode(gzip.compress(text.encode(), 6, mtime=0)).decode()
         if len(packed) <= room:
-            break
-    return packed
+            return packed
+    return None
 
 
 def _shorter(state: State) -> Iterator[State]:
-    yield state
-    yield state.model_copy(update={"logs": {}})
-    brief = {name: end.model_copy(update={"message": ""}) for name, end in state.ends.items()}
-    trials = tuple(trial.model_copy(update={"message": ""}) for trial in state.trials)
-    yield state.model_copy(update={"logs": {}, "ends": brief, "trials": trials})
+    """The end of a log says what happened; the beginning of a sentence does."""
+    for logs, words in CUTS:
+        cut: Json = {"logs": {t: log[-logs:] for t, log in state.logs.items()} if logs else {}}
+        if words is not None:
+            cut["ends"] = {
+                name: end.model_copy(update={"message": end.message[:words]})
+                for name, end in state.ends.items()
+            }
+            cut["trials"] = tuple(
+                trial.model_copy(update={"message": trial.message[:words]})
+                for trial in state.trials
+            )
+        yield state.model_copy(update=cut)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bot.engines import endings
 from bot.engines.katib_state import State
 from bot.engines.katib_wire import KatibExperiment
 from bot.errors import EngineError
@@ -10,7 +11,6 @@ from bot.status import TrialStatus
 
 # With a new search pod these raise "An unknown trial has been passed": they cannot be resumed.
 FORGETFUL = ("grid", "multivariate-tpe", "cmaes", "sobol")
-MAX_TRIALS = "ExperimentMaxTrialsReached"
 
 
 def check_extension(
@@ -32,7 +32,7 @@ def check_extension(
     ending = state.ending
     if ending is None:
         return
-    if ending.reason != MAX_TRIALS:
+    if ending.reason != endings.MAX_TRIALS_REACHED:
         raise EngineError(
             f"`{name}` ended by {ending.reason}; Katib resumes only what ended because all trials "
             "had run.",

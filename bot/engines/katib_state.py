@@ -34,6 +34,7 @@ class State(Frozen):
         fetched: model and data are in the volume, or nothing is to be fetched.
         node: the node where the volume was filled, if trials have to run there too.
         created: the Experiment exists, or existed: if it is gone, somebody deleted it.
+        order: Katib's trials in the order of their numbers, as far as it was kept.
         own: our own trials, in the order in which they were asked for.
         outcomes: own trials that have ended, by name.
         gpu_seconds: GPUs held by a trial's pods times how long, by trial.
@@ -47,6 +48,7 @@ class State(Frozen):
     fetched: bool = False
     node: str = ""
     created: bool = False
+    order: tuple[str, ...] = ()
     own: tuple[OwnTrial, ...] = ()
     outcomes: Mapping[str, TrialStatus] = {}
     gpu_seconds: Mapping[str, float] = {}

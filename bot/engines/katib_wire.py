@@ -135,8 +135,10 @@ class ContainerState(msgspec.Struct, frozen=True, gc=False, rename="camel"):
 
 class ContainerStatus(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     name: str = ""
+    image: str = ""
     restart_count: int = 0
     state: ContainerState = ContainerState()
+    last_state: ContainerState = ContainerState()
 
 
 class Resources(msgspec.Struct, frozen=True, gc=False, rename="camel"):
@@ -179,6 +181,11 @@ class ObjectReference(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     uid: str = ""
 
 
+class EventSeries(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    count: int = 0
+    last_observed_time: datetime | None = None
+
+
 class Event(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """A core/v1 Event. `last_timestamp` is None for events of the newer API: `event_time` then."""
 
@@ -191,6 +198,7 @@ class Event(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     first_timestamp: datetime | None = None
     last_timestamp: datetime | None = None
     event_time: datetime | None = None
+    series: EventSeries | None = None
 
 
 class JobStatus(msgspec.Struct, frozen=True, gc=False, rename="camel"):

@@ -8,17 +8,14 @@ from datetime import datetime
 from bot.engines.endings import unreported_sentence
 from bot.engines.local_status import Outcome
 from bot.engines.trainer_command import (
-    EXIT_REASONS,
+    DISK_FULL,
     RESULT_FILE,
     Result,
-    last_words,
     read_result,
+    why_failed,
 )
 from bot.spec import Frozen, TuneSpec
 from bot.status import TrialCondition
-
-NO_SPACE = "No space left on device"
-DISK_FULL = "The disk is full; free some space and try again."
 
 
 class Remains(Frozen):
@@ -79,8 +76,9 @@ def _without_result(remains: Remains) -> Result:
 
 
 def _cause(remains: Remains) -> tuple[str, str]:
-    code, words = remains.exit_code, last_words(remains.log)
-    if NO_SPACE in words or remains.disk_was_full:
+    code = remains.exit_code
+    failed = why_failed(code or 0, remains.log)
+    if failed[0] == "DiskFull" or remains.disk_was_full:
         return "DiskFull", DISK_FULL
     if code is None:
         return "Killed", "The trial was killed while no engine watched it."
@@ -94,4 +92,4 @@ def _cause(remains: Remains) -> tuple[str, str]:
         return "Killed", f"The trial was killed by {signal.Signals(-code).name}."
     if code == 0:
         return "CorruptResult", f"The trial ended without writing {RESULT_FILE}."
-    return EXIT_REASONS.get(code, "CodeError"), words or f"The trial ended with exit code {code}."
+    return failed

@@ -14,13 +14,13 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from bot import prior
 from bot.engines import endings, local_process, local_status
-from bot.engines.local_outcome import DISK_FULL, Remains, Verdict, outcome
+from bot.engines.local_outcome import Remains, Verdict, outcome
 from bot.engines.local_process import LOG_FILE, TrialProcess, tail
 from bot.engines.local_records import Entry, StudyFile, explain
 from bot.engines.local_status import DEVICES, KNOWN_GOOD, OUTCOME, STARTED, TIME, Outcome
 from bot.engines.local_study import grid_point, parameters, sampler, seed_of, suggest
 from bot.engines.local_trials import Trials, environment_of
-from bot.engines.trainer_command import fetch_command, last_words
+from bot.engines.trainer_command import DISK_FULL, fetch_command, last_words
 from bot.spec import Scalar, TuneSpec
 from bot.status import Ending, Experiment, TrialCondition, TrialStatus
 

@@ -6,12 +6,13 @@ The only place in `bot` that knows the trainer's flags. Nothing is run here.
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import math
 import re
 import sys
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -35,6 +36,8 @@ EXIT_REASONS: Mapping[int, str] = {
     7: "NotFetched",
     143: "Killed",
 }
+NO_SPACE = "No space left on device"
+DISK_FULL = "The disk is full; free some space and try again."
 
 
 def trial_command(
@@ -67,6 +70,36 @@ def fetch_command(spec: TuneSpec, python: str = sys.executable) -> tuple[str, ..
         return None
     flags = {"model": spec.model_uri, "dataset": spec.dataset}
     return (python, "-m", "trainer", "fetch", *_written(flags))
+
+
+# Flags of a training trial that are fields of the spec, but for the hyperparameters.
+_FIELDS = (
+    "model-uri", "transformer-type", "num-labels", "max-length", "method", "dataset", "split",
+    "eval-split", "text-column", "label-column", "seed",
+)  # fmt: skip
+
+
+def read_command(words: Sequence[str]) -> dict[str, Any] | None:
+    """The fields of the spec in a trial's command, as `trial_command` writes it.
+
+    A searched hyperparameter has the text that stands in its place. None for any other command.
+    """
+    if tuple(words[1:3]) != ("-m", "trainer"):
+        return None
+    flags = dict(word[2:].split("=", 1) for word in words if word.startswith("--") and "=" in word)
+    try:
+        if words[3:4] == ["objective"]:
+            return {
+                "objective_function": flags["function"],
+                "objective_source": _unpacked(flags["source"]),
+                "parameters": json.loads(flags["parameters"]),
+            }
+        fields: dict[str, Any] = {f.replace("-", "_"): flags[f] for f in _FIELDS if f in flags}
+        fields["training_parameters"] = json.loads(flags["training-parameters"])
+        fields["lora_config"] = json.loads(flags.get("lora-config", "{}"))
+    except (KeyError, ValueError, zlib.error):
+        return None
+    return fields
 
 
 def trial_environment(spec: TuneSpec, threads: int) -> dict[str, str]:
@@ -127,6 +160,10 @@ def _packed(source: str) -> str:
     return base64.urlsafe_b64encode(zlib.compress(source.encode(), 9)).decode()
 
 
+def _unpacked(word: str) -> str:
+    return zlib.decompress(base64.urlsafe_b64decode(word)).decode()
+
+
 def _values(asked: Mapping[str, Any], searched: Mapping[str, Scalar]) -> str:
     """Fixed values as they are, searched ones as text."""
     values = {
@@ -166,6 +203,10 @@ PAIR = re.compile(
     r"(?<![\w|-])([\w|-]+)\s*=\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(?![\w.])"
 )
 NO_METRICS = ("epoch", "step")
+# What torchrun says of a process that did not end by itself.
+_KILLED = re.compile(r"Signal \d+ \((SIG\w+)\) received by PID")
+# How torchrun begins to write of a process that failed; from there on its log is about itself.
+_TORCHRUN = re.compile(r"[WE]\d{4} .*torch/distributed/elastic/|\[.*torch\.distributed\.elastic")
 _REASON = re.compile(r"^reason: (\w+)\s*$", re.MULTILINE)
 
 
@@ -211,10 +252,14 @@ def read_result(text: str) -> Result:
 
 
 def last_words(log: str) -> str:
-    """The sentence with which a trial ended: its last `error: …` line, else its last line."""
-    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    """The sentence with which a trial ended: its last `error: …` line, else its last line.
+
+    torchrun's own words, that one of its processes failed, count only if that process said nothing.
+    """
+    lines = [line.strip() for line in log.splitlines() if any(map(str.isalnum, line))]
     errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
-    return (errors or lines or [""])[-1]
+    own = list(itertools.takewhile(lambda line: not _TORCHRUN.match(line), lines))
+    return (errors or own or lines or [""])[-1]
 
 
 def last_reason(log: str) -> str:
@@ -224,3 +269,15 @@ def last_reason(log: str) -> str:
     its own, as torchrun does.
     """
     return next(reversed(_REASON.findall(log)), "")
+
+
+def why_failed(exit_code: int, log: str) -> tuple[str, str]:
+    """The reason and the sentence with which a trial failed, from its exit code and last lines."""
+    words, reason = last_words(log), last_reason(log)
+    if NO_SPACE in words:
+        return "DiskFull", DISK_FULL
+    if not reason and (killed := _KILLED.search(log)):
+        lack = ", most often for want of memory" if killed[1] == "SIGKILL" else ""
+        return "Killed", f"A process of the trial was killed by {killed[1]}{lack}."
+    reason = reason or EXIT_REASONS.get(exit_code, "CodeError")
+    return reason, words or f"The trial ended with exit code {exit_code}."

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from bot import insight, notifications, spec, wording
 from bot.errors import SpecError, TuneError
-from bot.notifications import Ended, Failure, NewBest, Notification, Started
+from bot.notifications import Ended, Failure, NewBest, Notification, Started, Waiting
 from bot.slack import blocks as b
 from bot.slack import command, parts, verbs
 from bot.slack.blocks import SHOW_TRIALS as SHOW_TRIALS
@@ -24,6 +24,7 @@ MAX_RUNNING = 6
 MAX_LISTED = 20
 MAX_TYPED_LINE = 600
 MAX_ERRORS = 5
+MAX_WAITS = 4
 TOP = 5
 BAR = 12
 
@@ -50,6 +51,7 @@ def card(experiment: Experiment, now: datetime, capabilities: Container[str]) ->
         b.header(title),
         b.section(parts.what(experiment.spec)),
         b.section(_progress(experiment)),
+        *_waits(experiment),
     ]
     if line := _best_line(experiment):
         shown.append(b.section(line))
@@ -68,6 +70,24 @@ def _progress(experiment: Experiment) -> str:
     elif message := experiment.status.message:
         ended = f"\n{b.escape(b.clip(message, 500))}"
     return f"{'▰' * full}{'▱' * (BAR - full)}  {parts.progress(experiment)}{ended}"
+
+
+def _waits(experiment: Experiment) -> Iterator[Block]:
+    """What it waits for, one line each."""
+    found = notifications.waits(experiment.status)
+    lines = [
+        f"⏳ *{parts.who_waits(each, experiment)}: {_reason(each.reason)}.* "
+        f"{b.escape(b.clip(each.trouble.message, 250))}"
+        for each in found[:MAX_WAITS]
+    ]
+    if len(found) > MAX_WAITS:
+        lines.append(f"and for {wording.count(len(found) - MAX_WAITS, 'more reason')}")
+    if lines:
+        yield b.section("\n".join(lines))
+
+
+def _reason(word: str) -> str:
+    return b.escape(b.clip(word, 60))
 
 
 def _best_line(experiment: Experiment) -> str:
@@ -119,14 +139,16 @@ def _running(experiment: Experiment) -> Iterator[Block]:
 
 
 def _footer(experiment: Experiment, now: datetime) -> Block:
-    """Elapsed, time to go, who started it: plain text, in which a name has no effect."""
-    elapsed = insight.elapsed(experiment, now)
-    if experiment.status.condition.is_final:
+    """Elapsed, GPU-hours, time to go, who started it: plain text, where names have no effect."""
+    elapsed, over = insight.elapsed(experiment, now), experiment.status.condition.is_final
+    hours = wording.gpu_hours(experiment.status.gpu_hours, rough=not over)
+    if over:
         words = [f"Took {wording.duration(elapsed)}"] if insight.ended(experiment) else []
     else:
         words = [f"{wording.about(elapsed)} so far"]
         left = insight.time_to_go(experiment, now)
         words += [f"about {wording.about(left)} to go"] if left else []
+    words += [hours] if hours else []
     return b.context(b.plain(" · ".join([*words, f"started by {parts.who(experiment)}"]), 300))
 
 
@@ -154,6 +176,8 @@ def reply(notification: Notification, experiment: Experiment) -> Message:
             return _new_best(notification, experiment)
         case Failure():
             return _failure(notification, experiment)
+        case Waiting():
+            return _waiting(notification, experiment)
         case Ended():
             return _ended(experiment)
 
@@ -191,10 +215,17 @@ def _failure_words(news: Failure) -> tuple[str, list[str]]:
     trials = f"Trial {news.trial.number}"
     if news.count > 1:
         trials += f" and {news.count - 1} more"
-    reason = b.escape(b.clip(news.reason, 60))
+    reason = _reason(news.reason)
     said = [b.escape(b.clip(news.trial.message, 1200))] if news.trial.message else []
     remedy = wording.REMEDIES.get(news.reason)
     return f"{trials} failed: {reason}", said + ([b.escape(remedy)] if remedy else [])
+
+
+def _waiting(news: Waiting, experiment: Experiment) -> Message:
+    text = f"{parts.who_waits(news, experiment)}: {_reason(news.reason)}"
+    said = [b.escape(b.clip(each, 1200)) for each in (news.trouble.message, news.trouble.hint)]
+    lines = [f"⏳ *{text}*", *(each for each in said if each)]
+    return _message(f"⏳ {text}", [b.section("\n".join(lines))])
 
 
 def _ended(experiment: Experiment) -> Message:
@@ -218,8 +249,9 @@ def _end_words(experiment: Experiment, optimum: TrialStatus | None) -> str:
     end = insight.ended(experiment)
     after = f" after {wording.duration(insight.elapsed(experiment, end))}" if end else ""
     failed = f", {status.failed} failed" if status.failed else ""
+    used = f", {hours}" if (hours := wording.gpu_hours(status.gpu_hours)) else ""
     ended = f"🏁 *{experiment.name}* ended{after}: {why} ({status.finished} of "
-    ended += f"{wording.count(wanted.max_trial_count, 'trial')}{failed})."
+    ended += f"{wording.count(wanted.max_trial_count, 'trial')}{failed}{used})."
     # The engine's own sentence says why it failed; elsewhere our words do.
     if status.message and status.condition.value == "Failed":
         ended += f"\n{b.escape(b.clip(status.message, 1000))}"
@@ -227,10 +259,10 @@ def _end_words(experiment: Experiment, optimum: TrialStatus | None) -> str:
         nothing = "No trial reported a value, so there are no optimal hyperparameters."
         return f"{ended}\n{nothing}"
     metric = parts.metric(wanted)
+    word = "Best so far" if status.reason == "Deleted" else "Optimal hyperparameters"
     lines = [
         ended,
-        f"*Optimal hyperparameters: {metric} {parts.value(wanted, optimum)}* "
-        f"({parts.which(optimum)})",
+        f"*{word}: {metric} {parts.value(wanted, optimum)}* ({parts.which(optimum)})",
         b.escape(wording.verdict(experiment)),
         f"⚠️ {caution}" if (caution := wording.caution(wanted)) else "",
     ]

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from bot import insight, wording
+from bot.notifications import Waiting
 from bot.slack import blocks as b
 from bot.slack.blocks import Block, Element
 from bot.spec import Scalar, TuneSpec
@@ -66,6 +67,16 @@ def which(trial: TrialStatus) -> str:
     """Its number, and whether it is the known-good default."""
     kind = "known-good default, " if trial.known_good else ""
     return f"{kind}trial {trial.number}"
+
+
+def who_waits(waiting: Waiting, experiment: Experiment) -> str:
+    """Trial 3 and 2 more wait; the Experiment waits, where it is not one trial that does."""
+    if not waiting.trials:
+        return "The Experiment waits"
+    numbers = {trial.name: trial.number for trial in experiment.status.trials}
+    name, more = waiting.trials[0], len(waiting.trials) - 1
+    first = f"Trial {numbers[name]}" if name in numbers else b.code(name, 60)
+    return f"{first} and {more} more wait" if more else f"{first} waits"
 
 
 def metric(spec: TuneSpec) -> str:

@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Generator, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from tests.cluster.api import Api
@@ -37,6 +38,8 @@ from tests.cluster.sidecar import COLLECTOR, COMPLETED, LOGGER, metrics_path
 LOOK_S = 0.05
 KILL_AFTER_S = 5.0
 FIRST_RESTART_S = 0.5
+# Where the trainer writes in its container, which here would be the same for all pods.
+PRIVATE = ("/tmp/trial", "/tmp/datasets")
 PORT_VARIABLES = ("MASTER_PORT", "PET_MASTER_PORT")
 
 
@@ -228,7 +231,9 @@ class RealPods:
             elif "emptyDir" in volume:
                 volumes[volume["name"]] = self._folder("pods", uid, "volumes", volume["name"])
         address, _ = self._address(pod)
-        return places(pod, volumes, self._names(pod, address))
+        mapped = places(pod, volumes, self._names(pod, address))
+        private = {path: self._folder("pods", uid, path.lstrip("/")) for path in PRIVATE}
+        return replace(mapped, paths={**private, **mapped.paths})
 
     def _names(self, pod: Json, address: str) -> Mapping[str, str]:
         labels = pod["metadata"].get("labels", {})

@@ -13,6 +13,7 @@ from pathlib import Path
 from tests.cluster.api import Api
 from tests.cluster.resources import CONFIG_MAPS, SECRETS, Json, key_of
 
+ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = re.compile(r"\$(\$|\(([A-Za-z_.][-\w.]*)\))")
 LABEL_PATH = re.compile(r"metadata\.(labels|annotations)\['([^']+)'\]")
 
@@ -52,7 +53,8 @@ def process(
 ) -> Process:
     """Command and variables as a kubelet expands them, then with this machine's paths.
 
-    The program search path begins with this Python's folder: the image is this environment.
+    The image is this environment: the program search path begins with this Python's folder, and
+    `trainer` is this checkout's.
     Raises ConfigError for a secret or config map that is not there.
     """
     given = variables(api, pod, container)
@@ -62,7 +64,7 @@ def process(
         raise ConfigError("The container has no command, and there is no image to ask for one.")
     command = [places.here(expand(word, given)) for word in words]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-    own = {"PATH": path, "HOME": str(cwd)}
+    own = {"PATH": path, "HOME": str(cwd), "PYTHONPATH": str(ROOT)}
     mapped = {name: places.here(value) for name, value in given.items()}
     folder = Path(places.here(container["workingDir"])) if container.get("workingDir") else cwd
     return Process(command, {**own, **mapped}, folder if folder.is_dir() else cwd)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -125,8 +128,20 @@ def test_the_bots_account_may_do_what_its_roles_say_and_nothing_else(
 
 
 @pytest.mark.usefixtures("names")
-def test_the_doctors_component_adds_its_reads_in_the_bots_own_namespace(
-    kubectl: Kubectl, kubeconfig: str, tmp_path: Path, copy: Path, overlay: str
+def test_the_deployed_bots_doctor_finds_its_account_complete(
+    kubectl: Kubectl, kubeconfig: str, api: Api, tmp_path: Path, overlay: str
+) -> None:
+    kubectl("apply", "-k", str(MANIFESTS / "overlays" / overlay))
+    said = doctor_on_access(kubeconfig, api, tmp_path)
+    where = {"one-namespace": BOT, "many-namespaces": TEAM}[overlay]
+    needed = [line for line in said if not line.startswith("note ")]
+    assert [line.split()[0] for line in needed] == ["ok"], needed
+    assert needed[0].endswith(f"The account may do everything needed in {where}.")
+
+
+@pytest.mark.usefixtures("names")
+def test_the_doctors_component_adds_its_reads_and_leaves_no_note(
+    kubectl: Kubectl, kubeconfig: str, api: Api, tmp_path: Path, copy: Path, overlay: str
 ) -> None:
     before = kubectl.objects()
     uncomment(copy / OVERLAYS[overlay], "components:", "components/doctor")
@@ -135,6 +150,8 @@ def test_the_doctors_component_adds_its_reads_in_the_bots_own_namespace(
     bot = account(kubeconfig, BOT, BOT, tmp_path)
     held = permissions(bot, "default") - everybody
     assert held == single(each for each in PERMISSIONS if each.cluster)
+    said = doctor_on_access(kubeconfig, api, tmp_path)
+    assert [line.split()[0] for line in said] == ["ok"], said
     kubectl("delete", "-k", str(copy / "overlays" / overlay))
     assert kubectl.objects() - before == set()
 
@@ -235,6 +252,28 @@ def test_the_env_file_of_a_real_slack_makes_the_secret_that_the_bot_reads(
 
 def account(kubeconfig: str, namespace: str, name: str, folder: Path) -> Api:
     return Api(kubeconfig_of(kubeconfig, namespace, name, folder))
+
+
+def doctor_on_access(kubeconfig: str, api: Api, folder: Path) -> list[str]:
+    """What `doctor` says of access, with the deployed settings and as the bot's account."""
+    (deployed,) = (
+        each["data"] for each in api.list(CONFIG_MAPS, BOT) if "KATIB_TUNE_ENGINE" in each["data"]
+    )
+    here = {
+        "KUBECONFIG": kubeconfig_of(kubeconfig, BOT, BOT, folder),
+        "KATIB_TUNE_TRIAL_TEMPLATE": str(MANIFESTS / "base/trial-template.yaml"),
+        "KATIB_TUNE_STATE_DIR": str(folder),
+    }
+    examined = subprocess.run(
+        [sys.executable, "-m", "bot", "doctor"],
+        env={**os.environ, **deployed, **here},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert not examined.stderr
+    return [line for line in examined.stdout.splitlines() if " access " in line]
 
 
 def single(asked: Iterable[Permission]) -> set[Single]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -21,7 +22,7 @@ from bot.findings import Finding
 from bot.settings import Settings
 from tests.cluster.account import SERVICE_ACCOUNTS, kubeconfig_of
 from tests.cluster.api import Api
-from tests.cluster.resources import NAMESPACES, PODS, Json, Resource
+from tests.cluster.resources import EXPERIMENTS, NAMESPACES, PODS, VALIDATING, Json, Resource
 
 pytestmark = pytest.mark.cluster
 
@@ -305,3 +306,33 @@ def test_doctor_examines_every_place_that_channels_are_mapped_to(
     assert "WRONG  namespace The namespace nowhere does not exist" in said
     assert said.splitlines()[-1].startswith("WRONG  cluster   ")
     assert "away" in said.splitlines()[-1]
+
+
+@pytest.mark.usefixtures("standins")
+def test_the_experiment_that_is_tried_pleases_katib_s_webhooks_and_is_not_made(
+    kube: Kube, served: Served, api: Api, namespace: str
+) -> None:
+    found = list(examine(kube, served))
+    assert sentences(found, "wrong") == []
+    assert the_one(found, "ok", "would be accepted")
+    assert api.list(EXPERIMENTS, namespace) == []
+
+
+@pytest.mark.usefixtures("standins")
+def test_a_webhook_that_does_not_answer_is_found_by_the_trial(
+    kube: Kube, served: Served, api: Api
+) -> None:
+    (hooks,) = [
+        each for each in api.list(VALIDATING)
+        if "experiment" in each["webhooks"][0]["name"]
+    ]  # fmt: skip
+    away = copy.deepcopy(hooks)
+    for each in away["webhooks"]:
+        each["clientConfig"]["url"] = "https://127.0.0.1:1/none"
+    changed = api.replace(VALIDATING, away)
+    try:
+        found = list(examine(kube, served))
+    finally:
+        hooks["metadata"] = changed["metadata"]
+        api.replace(VALIDATING, hooks)
+    assert "webhook" in the_one(found, "wrong", "Katib")

@@ -12,12 +12,19 @@ import pytest
 from bot import prior, spec, wording
 from bot.engines.base import Capability
 from bot.errors import EngineError, SpecError
-from bot.notifications import Ended, NewBest, Notification, Started, failures
+from bot.notifications import Ended, NewBest, Notification, Started, failures, waits
 from bot.slack import answers, blocks, command, messages
 from bot.slack.messages import Message
-from bot.status import Experiment, ExperimentCondition, Observation, TrialCondition, TrialStatus
+from bot.status import (
+    Experiment,
+    ExperimentCondition,
+    Observation,
+    TrialCondition,
+    TrialStatus,
+    Trouble,
+)
 from bot.workspace.validate import check_message, text_length
-from tests.experiments import NAME, at, ended, experiment, failed, trial, wanted
+from tests.experiments import NAME, at, ended, experiment, failed, trial, trouble, wanted
 
 ALL = frozenset(get_args(Capability))
 NOW = at(155)
@@ -117,6 +124,44 @@ def test_before_it_runs_the_card_says_what_it_waits_for() -> None:
     assert buttons(shown) == [blocks.STOP]
 
 
+def test_the_card_and_the_status_say_what_is_waited_for_and_by_how_many_trials() -> None:
+    waiting = [trouble("Unschedulable", n) for n in (4, 5)]
+    waiting += [trouble("QuotaExceeded", 5, message="The quota is used up.")]
+    found = experiment(TRIALS, troubles=waiting)
+    for shown in (read(messages.card(found, NOW, ALL)), read(messages.status(found, NOW))):
+        assert (
+            "⏳ *Trial 4 and 1 more wait: Unschedulable.* No node has enough `nvidia.com/gpu` free."
+        ) in shown
+        assert "⏳ *Trial 5 waits: QuotaExceeded.* The quota is used up." in shown
+    assert "⏳" not in read(messages.card(experiment(TRIALS), NOW, ALL))
+    assert "⏳" not in read(messages.card(ended(TRIALS, troubles=waiting), NOW, ALL))
+
+
+def test_a_wait_of_the_whole_experiment_or_of_a_job_beside_its_trials_says_so() -> None:
+    whole = experiment(troubles=[trouble("SearchNotReady", None)])
+    assert "*The Experiment waits: SearchNotReady.*" in read(messages.card(whole, NOW, ALL))
+    fetch = experiment(troubles=[trouble(trial=f"{NAME}-fetch")])
+    assert f"*`{NAME}-fetch` waits: Unschedulable.*" in read(messages.card(fetch, NOW, ALL))
+
+
+def test_a_card_lists_four_reasons_to_wait_and_counts_the_others() -> None:
+    many = experiment(TRIALS, troubles=[trouble(f"Reason{n}") for n in range(7)])
+    shown = read(messages.card(many, NOW, ALL))
+    assert "Reason3" in shown and "Reason4" not in shown
+    assert "and for 3 more reasons" in shown
+
+
+def test_gpu_hours_are_on_the_card_once_there_are_any() -> None:
+    def footer(hours: float | None) -> str:
+        return read(messages.card(experiment(TRIALS, gpu_hours=hours), NOW, ALL))
+
+    assert "GPU-hours" not in footer(None) and "GPU-hours" not in footer(0.01)
+    assert "· 1.3 GPU-hours ·" in footer(1.31)
+    assert "· 12 GPU-hours ·" in footer(12.4)
+    over = read(messages.card(ended(TRIALS, gpu_hours=12.4), NOW, ALL))
+    assert "Took 2 min 10 s · 12.4 GPU-hours · started by" in over
+
+
 def test_training_loss_is_labelled_as_what_it_is() -> None:
     asked = wanted(objective_metric_name="train_loss")
     label = "training loss: it says nothing about unseen data"
@@ -194,6 +239,22 @@ def test_a_failure_says_its_cause_the_remedy_and_what_is_left() -> None:
     assert "1 more failure would end it" in shown
 
 
+def test_a_wait_says_what_waits_why_and_what_to_do() -> None:
+    found = experiment(TRIALS, troubles=[trouble("Unschedulable", n) for n in (4, 5)])
+    message = messages.reply(waits(found.status)[0], found)
+    assert message.text == "⏳ Trial 4 and 1 more wait: Unschedulable"
+    assert read(message) == (
+        "⏳ *Trial 4 and 1 more wait: Unschedulable*\n"
+        "No node has enough `nvidia.com/gpu` free.\n"
+        "Wait until others end, or add nodes."
+    )
+
+
+def test_the_end_says_what_it_took_in_gpu_hours() -> None:
+    shown = end_of(TRIALS, gpu_hours=12.41)
+    assert "all trials are done (4 of 10 trials, 1 failed, 12.4 GPU-hours)." in shown
+
+
 def test_the_end_gives_the_optimum_to_copy_and_to_train_again() -> None:
     found = ended(TRIALS)
     message = messages.reply(Ended(), found)
@@ -257,6 +318,13 @@ def test_stopped_says_by_whom_and_keeps_the_best() -> None:
 def test_a_deleted_experiment_gets_a_last_line() -> None:
     shown = end_of([], ExperimentCondition.FAILED, "Deleted", completion_time=None)
     assert f"*{NAME}* ended: it was deleted, and not by me" in shown
+
+
+def test_a_deleted_experiment_is_told_with_the_best_so_far() -> None:
+    shown = end_of(TRIALS, ExperimentCondition.KILLED, "Deleted")
+    assert "it was deleted, and not by me (4 of 10 trials, 1 failed)." in shown
+    assert "*Best so far: eval_accuracy 0.7825* (trial 2)" in shown
+    assert f"`/katib-best {NAME}`" in shown
 
 
 # Tables and answers
@@ -396,9 +464,13 @@ def hostile() -> Experiment:
             completion_time=at(number + 5) if condition.is_final else None,
         )  # fmt: skip
 
+    waiting = [
+        Trouble(reason=f"{n}{long}", message=long, hint=long, trial=f"{n}{long}") for n in range(9)
+    ]
     return experiment(
-        map(nasty, range(300)), asked=asked, message=long, requested_by_name=long, stopped_by=long
-    )
+        map(nasty, range(300)), asked=asked, message=long, requested_by_name=long, stopped_by=long,
+        troubles=waiting, gpu_hours=1e9,
+    )  # fmt: skip
 
 
 def with_condition(found: Experiment, condition: ExperimentCondition, reason: str) -> Experiment:
@@ -425,6 +497,7 @@ def rendered() -> Iterator[tuple[str, Message]]:
     }
     for label, found in found_by_label.items():
         news: list[Notification] = [Started(), *failures(found.status)[:3], Ended()]
+        news += waits(found.status)
         if found.status.optimal_trial:
             news.append(NewBest(trial=found.status.optimal_trial, previous_value=0.1))
         yield f"{label}: card", messages.card(found, at(4000), ALL)

@@ -14,7 +14,7 @@ import pytest
 
 from tests.dockerfile import STAGES, Image
 
-pytestmark = [pytest.mark.image, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.image, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")

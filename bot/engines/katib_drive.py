@@ -1,0 +1,489 @@
+"""Brings one Experiment forward: whatever is missing next is made, whatever has ended is noted.
+
+Level-triggered and safe to repeat, so a crash anywhere is taken up again: record, volume, fetch
+job, Experiment, owner of the volume, our own trials; in the end what we stopped is deleted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from bot.engines import (
+    endings,
+    katib_objects,
+    katib_pods,
+    katib_status,
+    katib_trials,
+    katib_troubles,
+    katib_wire,
+)
+from bot.engines.katib_objects import Cluster, Json
+from bot.engines.katib_site import Entry, Site, Watched, gone_seconds
+from bot.engines.katib_state import OwnTrial, State
+from bot.engines.katib_wire import KatibExperiment, Pod
+from bot.engines.kube import (
+    CLAIMS,
+    EXPERIMENTS,
+    JOBS,
+    PYTORCHJOBS,
+    SUGGESTIONS,
+    TRAINJOBS,
+    Resource,
+)
+from bot.engines.kube_errors import ApiError
+from bot.errors import EngineError
+from bot.prior import known_good
+from bot.status import (
+    Ending,
+    Experiment,
+    ExperimentCondition,
+    ExperimentStatus,
+    Record,
+    TrialCondition,
+    TrialStatus,
+    Trouble,
+)
+
+RESOURCES: Mapping[str, Resource] = {
+    each.kind: each for each in (CLAIMS, EXPERIMENTS, JOBS, PYTORCHJOBS, TRAINJOBS)
+}
+UID = "katib-tune/uid"
+READ_WRITE_MANY = "ReadWriteMany"
+# The ends that are ours: Katib goes on unless we delete the Experiment.
+OURS = (endings.STOPPED, endings.BUDGET_REACHED)
+DELETED = "Deleted"
+
+
+def look(site: Site, entry: Entry, now: datetime) -> Experiment:
+    """The Experiment as it is, from memory alone."""
+    record, state = entry.record, entry.state
+    if state.ending:
+        status = katib_status.status(record, state, katib_status.Seen())
+        return Experiment(record=record, status=status)
+    watched = site.watched(record.name, state.order)
+    pods = list(watched.pods.values())
+    made = site.experiments.get(record.name)
+    waits = katib_troubles.troubles(
+        record.name, pods, site.warnings(record.name), now,
+        trials=tuple(watched.trials.values()), experiment=made,
+    )  # fmt: skip
+    counted = state.model_copy(update={"gpu_seconds": _gpu_seconds(site, state, watched, now)})
+    seen = katib_status.Seen(
+        experiment=made,
+        trials=tuple(watched.trials.values()),
+        own=_own_trials(record, state, pods, now),
+        troubles=waits,
+        ends={**state.ends, **watched.ends},
+        suggestion=watched.suggestion,
+        order=watched.order,
+    )
+    return Experiment(record=record, status=katib_status.status(record, counted, seen))
+
+
+def advance(site: Site, entry: Entry, now: datetime) -> Experiment:
+    """One step of everything that is due, and the Experiment as it is then.
+
+    Raises:
+        EngineError: the cluster refuses something, or cannot be reached; try again later.
+    """
+    record, state = entry.record, entry.state
+    if state.ending:
+        _clean(site, record, state)
+    elif record.submitted:
+        entry = _prepare(site, entry, now)
+        entry = _note(site, entry, now)
+        entry = _end_if_over(site, entry, now)
+    return look(site, entry, now)
+
+
+def end(site: Site, entry: Entry, ending: Ending, by: str | None = None) -> Entry:
+    """Decide the end: its summary is saved, then what still runs is deleted.
+
+    The first end stays.
+    """
+    shown = look(site, entry, ending.time).status
+    trials = katib_status.closed(shown.trials, ending)
+    watched = site.watched(entry.record.name, entry.state.order)
+    seconds = _gpu_seconds(site, entry.state, watched, ending.time)
+
+    def change(record: Record, state: State) -> tuple[Record, State]:
+        if state.ending:
+            return record, state
+        noted = {
+            "ending": ending, "trials": trials, "gpu_seconds": seconds, "order": watched.order,
+        }  # fmt: skip
+        stopped = {"stopped_by": by} if by and not record.stopped_by else {}
+        return record.model_copy(update=stopped), state.model_copy(update=noted)
+
+    entry = site.update(entry.record.name, change)
+    _clean(site, entry.record, entry.state)
+    return entry
+
+
+# --- making what is missing -----------------------------------------------------------------------
+
+
+def _prepare(site: Site, entry: Entry, now: datetime) -> Entry:
+    """Volume, fetch job, Experiment, own trials: the next of them that is not there yet."""
+    if entry.state.adopted:
+        return entry
+    try:
+        if not entry.state.fetched:
+            entry = _fetch(site, entry, now)
+        if entry.state.fetched and not entry.state.created and not entry.state.ending:
+            entry = _create(site, entry, now)
+        if entry.state.created and not entry.state.ending:
+            _make_own_trials(site, entry)
+    except ApiError as error:
+        if not error.is_permanent:
+            raise
+        # What the cluster refuses for good ends it, in the cluster's own words.
+        return end(site, entry, endings.failed(str(error), now))
+    return entry
+
+
+def _fetch(site: Site, entry: Entry, now: datetime) -> Entry:
+    spec, name = entry.record.spec, entry.record.name
+    job = katib_objects.fetch_job(spec, site.cluster)
+    if job is None:
+        return _changed(site, name, fetched=True)
+    here = site.cluster.namespace
+    found = _find(site, JOBS, job["metadata"]["name"])
+    if found is None:
+        claim = katib_objects.volume_claim(spec, site.cluster)
+        assert claim is not None, "whatever is fetched is fetched into a volume"
+        _post(site, CLAIMS, claim)
+        _post(site, JOBS, job)
+        return entry
+    conditions = found.status.conditions
+    pods = [p for p in site.watched(name).pods.values() if _job_of(p) == found.metadata.name]
+    if katib_wire.condition(conditions, "Complete"):
+        pinned = READ_WRITE_MANY not in spec.storage_access_modes
+        node = next((p.spec.node_name for p in pods if p.status.phase == "Succeeded"), "")
+        return _changed(site, name, fetched=True, node=node if pinned else "")
+    if failed := katib_wire.condition(conditions, "Failed"):
+        said = site.watched(name).ends.get(found.metadata.name)
+        words = said.message if said else failed.message
+        site.kube.delete(JOBS.path(here, found.metadata.name))
+        site.kube.delete(CLAIMS.path(here, name))
+        return end(
+            site, entry, endings.failed(f"Model and data could not be fetched: {words}", now)
+        )
+    return entry
+
+
+def _create(site: Site, entry: Entry, now: datetime) -> Entry:
+    """The Experiment, which then owns the volume; and the fetch job has done its work."""
+    record, here = entry.record, site.cluster.namespace
+    body = katib_objects.experiment(record.spec, _cluster(site, entry.state))
+    body["metadata"]["annotations"] = {UID: record.uid}
+    answer = _post(site, EXPERIMENTS, body)
+    made = msgspec.json.decode(answer, type=KatibExperiment)
+    if made.metadata.annotations.get(UID) != record.uid:
+        sentence = f"An Experiment `{record.name}` of somebody else's is in `{here}` already."
+        return end(site, entry, endings.failed(sentence, now))
+    site.experiments.put(made)
+    fetch = katib_objects.fetch_job(record.spec, site.cluster)
+    if fetch is not None:
+        owners = {"metadata": {"ownerReferences": [_owner(made)]}}
+        try:
+            site.kube.patch(CLAIMS.path(here, record.name), owners)
+        except ApiError as error:
+            if not error.is_missing:  # somebody deleted it; the pods will say what they miss
+                raise
+        site.kube.delete(JOBS.path(here, fetch["metadata"]["name"]))
+    values = known_good(record.spec) if record.spec.known_good_trial else None
+    own: tuple[OwnTrial, ...] = ()
+    if values is not None:
+        name = katib_objects.baseline_name(record.spec)
+        own = (OwnTrial(name=name, parameters=values, known_good=True),)
+    return _changed(site, record.name, created=True, own=own)
+
+
+def _make_own_trials(site: Site, entry: Entry) -> None:
+    made = site.experiments.get(entry.record.name)
+    if made is None:
+        return
+    for own in entry.state.own:
+        if own.name in entry.state.outcomes or site.made(own.name):
+            continue
+        job = katib_objects.own_trial(
+            entry.record.spec, _cluster(site, entry.state), own.name, own.parameters,
+            role="baseline" if own.known_good else "retry",
+        )  # fmt: skip
+        job["metadata"]["ownerReferences"] = [_owner(made)]
+        _post(site, RESOURCES[job["kind"]], job)
+        site.note_made(own.name)
+
+
+def _cluster(site: Site, state: State) -> Cluster:
+    return site.cluster.model_copy(update={"node": state.node})
+
+
+def _owner(made: KatibExperiment) -> Json:
+    return {
+        "apiVersion": "kubeflow.org/v1beta1", "kind": "Experiment",
+        "name": made.metadata.name, "uid": made.metadata.uid,
+    }  # fmt: skip
+
+
+def _post(site: Site, resource: Resource, body: Json) -> bytes:
+    """Create, or the one that is there already."""
+    here = site.cluster.namespace
+    try:
+        return site.kube.post(resource.path(here), body)
+    except ApiError as error:
+        if not error.is_taken:
+            raise
+        return site.kube.get(resource.path(here, body["metadata"]["name"]))
+
+
+def _find(site: Site, resource: Resource, name: str) -> katib_wire.Job | None:
+    try:
+        answer = site.kube.get(resource.path(site.cluster.namespace, name))
+    except ApiError as error:
+        if error.is_missing:
+            return None
+        raise
+    return msgspec.json.decode(answer, type=katib_wire.Job)
+
+
+def _changed(site: Site, name: str, **noted: Any) -> Entry:
+    return site.update(name, lambda record, state: (record, state.model_copy(update=noted)))
+
+
+# --- noting what has ended ------------------------------------------------------------------------
+
+
+def _note(site: Site, entry: Entry, now: datetime) -> Entry:
+    """Remember how own trials ended, and why others failed."""
+    name, state = entry.record.name, entry.state
+    watched = site.watched(name)
+    pods = list(watched.pods.values())
+    outcomes = dict(state.outcomes)
+    for own in state.own:
+        mine = [pod for pod in pods if _job_of(pod) == own.name]
+        if own.name in outcomes or not site.made(own.name):
+            continue
+        if mine and not any(katib_pods.has_ended(pod) for pod in mine):
+            continue
+        if outcome := _outcome(site, entry.record, own, mine, watched, now):
+            outcomes[own.name] = outcome
+    failed = {
+        trial.name
+        for trial in look(site, entry, now).status.trials
+        if trial.condition == TrialCondition.FAILED
+    }
+    ends = {**state.ends, **{t: end for t, end in watched.ends.items() if t in failed}}
+    logs = {**state.logs, **{t: text for t, text in watched.logs.items() if t in failed}}
+    if (outcomes, ends, logs) == (dict(state.outcomes), dict(state.ends), dict(state.logs)):
+        return entry
+    return _changed(site, name, outcomes=outcomes, ends=ends, logs=logs)
+
+
+def _outcome(
+    site: Site, record: Record, own: OwnTrial, pods: list[Pod], watched: Watched, now: datetime
+) -> TrialStatus | None:
+    """How an own trial ended; None while it runs."""
+    resource = RESOURCES[katib_objects.trial_kind(record.spec, site.cluster)]
+    job = _find(site, resource, own.name)
+    trial = _own_status(own, pods)
+    if job is None:
+        return trial.model_copy(
+            update={
+                "condition": TrialCondition.KILLED,
+                "reason": "Deleted",
+                "message": "Its job was deleted.",
+                "completion_time": now,
+            }
+        )
+    done = katib_wire.condition(job.status.conditions, "Complete", "Succeeded", "Failed")
+    if done is None:
+        return None
+    times = {
+        "start_time": trial.start_time or job.status.start_time,
+        "completion_time": job.status.completion_time or done.last_transition_time,
+    }
+    if done.type == "Failed":
+        end = watched.ends.get(own.name)
+        words = {"reason": end.reason if end else done.reason,
+                 "message": end.message if end else done.message}  # fmt: skip
+        return trial.model_copy(update={"condition": TrialCondition.FAILED, **words, **times})
+    text = watched.logs.get(own.name) or _tail(site, pods)
+    names = (record.spec.objective_metric_name, *record.spec.additional_metric_names)
+    observed = katib_pods.observation_of(text, names)
+    done_trial = trial.model_copy(update={"observation": observed, **times})
+    return katib_trials.succeeded(record.spec, done_trial)
+
+
+def _tail(site: Site, pods: list[Pod]) -> str:
+    primary = [pod for pod in pods if katib_pods.is_primary(pod)]
+    return site.tail(primary[-1]) if primary else ""
+
+
+def _own_trials(
+    record: Record, state: State, pods: list[Pod], now: datetime
+) -> dict[str, TrialStatus]:
+    return {
+        own.name: state.outcomes.get(own.name)
+        or _own_status(own, [pod for pod in pods if _job_of(pod) == own.name])
+        for own in state.own
+    }
+
+
+def _own_status(own: OwnTrial, pods: list[Pod]) -> TrialStatus:
+    started = [pod.status.start_time for pod in pods if pod.status.start_time]
+    running = any(pod.status.phase == "Running" for pod in pods)
+    return TrialStatus(
+        name=own.name,
+        number=0,
+        condition=TrialCondition.RUNNING if running else TrialCondition.CREATED,
+        parameters=own.parameters,
+        known_good=own.known_good,
+        start_time=min(started, default=None),
+    )
+
+
+def _job_of(pod: Pod) -> str:
+    return katib_pods.trial_of(pod)
+
+
+def _gpu_seconds(site: Site, state: State, watched: Watched, now: datetime) -> dict[str, float]:
+    """GPU seconds by trial: of pods that are there, of pods that were, and else as remembered."""
+    held = katib_pods.gpu_seconds(
+        list(watched.pods.values()), site.cluster.template.gpu_resource, now
+    )
+    gone = gone_seconds(watched.gone)
+    seen = {
+        trial: held.get(trial, 0.0) + gone.get(trial, 0.0) for trial in held.keys() | gone.keys()
+    }
+    kept = dict(state.gpu_seconds)
+    return {t: max(kept.get(t, 0.0), seen.get(t, 0.0)) for t in kept.keys() | seen.keys()}
+
+
+# --- the end --------------------------------------------------------------------------------------
+
+
+def _end_if_over(site: Site, entry: Entry, now: datetime) -> Entry:
+    if entry.state.ending:
+        return entry
+    _ask_suggestion(site, entry)
+    status = look(site, entry, now).status
+    for ending in _endings(site, entry, status, now):
+        return end(site, entry, ending)
+    return entry
+
+
+def _endings(site: Site, entry: Entry, status: ExperimentStatus, now: datetime) -> Iterator[Ending]:
+    name = entry.record.name
+    if status.condition.is_final:
+        yield Ending(
+            condition=status.condition, reason=status.reason, message=status.message,
+            time=status.completion_time or now,
+        )  # fmt: skip
+    elif entry.state.created and site.experiments.get(name) is None and _is_gone(site, name):
+        yield Ending(
+            condition=ExperimentCondition.KILLED, reason=DELETED, time=now,
+            message="The Experiment was deleted on the cluster.",
+        )  # fmt: skip
+    elif late := endings.out_of_time(entry.record.spec, status.trials, now):
+        yield late
+
+
+def _ask_suggestion(site: Site, entry: Entry) -> None:
+    """Why the search failed, which the Experiment itself does not say."""
+    name = entry.record.name
+    made = site.experiments.get(name)
+    failed = katib_wire.condition(made.status.conditions, "Failed") if made else None
+    if failed is None or "uggestion" not in failed.message or site.watched(name).suggestion:
+        return
+    try:
+        answer = site.kube.get(SUGGESTIONS.path(site.cluster.namespace, name))
+    except ApiError as error:
+        if not error.is_missing:
+            raise
+        return
+    found = msgspec.json.decode(answer, type=katib_wire.Job)
+    if said := katib_wire.condition(found.status.conditions, "Failed"):
+        site.note_suggestion(name, said.message)
+
+
+def _is_gone(site: Site, name: str) -> bool:
+    try:
+        site.kube.get(EXPERIMENTS.path(site.cluster.namespace, name))
+    except ApiError as error:
+        if error.is_missing:
+            return True
+        raise
+    return False
+
+
+def _clean(site: Site, record: Record, state: State) -> None:
+    """Delete what would still run or cost: everything, if the end was ours."""
+    ending = state.ending
+    if ending is None or state.adopted or site.is_clean(record.name):
+        return
+    here, name = site.cluster.namespace, record.name
+    ended_by_us = ending.reason in OURS or not state.created
+    if ended_by_us:
+        fetch = katib_objects.fetch_job(record.spec, site.cluster)
+        if fetch is not None:
+            site.kube.delete(JOBS.path(here, fetch["metadata"]["name"]))
+            site.kube.delete(CLAIMS.path(here, name))
+        _delete_experiment(site, record)
+    if ended_by_us or ending.reason == DELETED or not record.spec.retain_trials:
+        resource = RESOURCES[katib_objects.trial_kind(record.spec, site.cluster)]
+        for own in state.own:
+            site.kube.delete(resource.path(here, own.name))
+    site.note_clean(name)
+
+
+def _delete_experiment(site: Site, record: Record) -> None:
+    """Delete the Experiment, if it is the one that we made."""
+    path = EXPERIMENTS.path(site.cluster.namespace, record.name)
+    try:
+        found = msgspec.json.decode(site.kube.get(path), type=KatibExperiment)
+    except ApiError as error:
+        if error.is_missing:
+            return
+        raise
+    if found.metadata.annotations.get(UID) == record.uid:
+        site.kube.delete(path, uid=found.metadata.uid)
+        site.experiments.drop(record.name, found.metadata.uid)
+
+
+def is_waiting(site: Site, shown: Experiment) -> bool:
+    """Whether something is due of which no watch tells: a wait too long, the end of our jobs."""
+    status = shown.status
+    if status.condition.is_final or not shown.record.submitted:
+        return False
+    if not status.trials or status.troubles:
+        return True
+    pods = list(site.watched(shown.name).pods.values())
+    at_work = {katib_pods.trial_of(pod) for pod in pods if pod.status.phase == "Running"}
+    pending = any(pod.status.phase == "Pending" for pod in pods)
+    return pending or any(
+        not trial.condition.is_final and trial.name not in at_work for trial in status.trials
+    )
+
+
+def waiting(error: EngineError) -> Trouble:
+    """An error of the cluster as what an Experiment waits for."""
+    return Trouble(reason="ClusterError", message=error.message, hint=error.hint)
+
+
+def with_trouble(experiment: Experiment, error: EngineError) -> Experiment:
+    """The Experiment while the cluster refuses a step of ours: not over, whatever is decided."""
+    status = experiment.status
+    if status.condition.is_final:
+        status = status.model_copy(
+            update={"condition": ExperimentCondition.RUNNING, "completion_time": None}
+        )
+    troubles = (waiting(error), *status.troubles)
+    return experiment.model_copy(
+        update={"status": status.model_copy(update={"troubles": troubles})}
+    )
