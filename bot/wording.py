@@ -43,6 +43,11 @@ REMEDIES: Mapping[str, str] = {
     "Diverged": "Lower the upper end of learning_rate.",
     "Deadline": "Give trials more time (deadline=…), or fewer rows or epochs.",
     "Killed": "Something outside ended it: look for a machine that is short of memory.",
+    "Evicted": "Its node ran short: ask for as much memory and disk as a trial needs.",
+    "Preempted": "Retry it when there is room, or give the trials a higher priority class.",
+    "NodeLost": "Nothing is known against the trial itself: retry it.",
+    "NodeShutdown": "Nothing is known against the trial itself: retry it.",
+    "StartError": "Check the image, and the command that it is to run.",
     "MetricsUnavailable": "The trial ended without reporting the objective metric: check "
     "objective_metric_name.",
 }
