@@ -43,11 +43,13 @@ REMEDIES: Mapping[str, str] = {
     "Diverged": "Lower the upper end of learning_rate.",
     "Deadline": "Give trials more time (deadline=…), or fewer rows or epochs.",
     "Killed": "Something outside ended it: look for a machine that is short of memory.",
-    "Evicted": "Its node ran short: ask for as much memory and disk as a trial needs.",
-    "Preempted": "Retry it when there is room, or give the trials a higher priority class.",
-    "NodeLost": "Nothing is known against the trial itself: retry it.",
-    "NodeShutdown": "Nothing is known against the trial itself: retry it.",
-    "StartError": "Check the image, and the command that it is to run.",
+    "Evicted": "Its node was short of something: say what trials need (memory=…), or try it again.",
+    "Preempted": "Try it again, or give trials a higher priority class in the trial template.",
+    "NodeLost": "Nothing is wrong with the trial itself: try it again.",
+    "NodeShutdown": "Nothing is wrong with the trial itself: try it again.",
+    "StartError": "Check the image and the command.",
+    "MetricsCollectorFailed": "Try it again; if it happens often, give Katib's metrics collectors "
+    "more memory in katib-config.",
     "MetricsUnavailable": "The trial ended without reporting the objective metric: check "
     "objective_metric_name.",
 }

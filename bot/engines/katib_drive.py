@@ -12,7 +12,15 @@ from typing import Any
 
 import msgspec
 
-from bot.engines import endings, katib_objects, katib_pods, katib_status, katib_troubles, katib_wire
+from bot.engines import (
+    endings,
+    katib_objects,
+    katib_pods,
+    katib_status,
+    katib_trials,
+    katib_troubles,
+    katib_wire,
+)
 from bot.engines.katib_objects import Cluster, Json
 from bot.engines.katib_site import Entry, Site, Watched, gone_seconds
 from bot.engines.katib_state import OwnTrial, State
@@ -309,7 +317,7 @@ def _outcome(
     names = (record.spec.objective_metric_name, *record.spec.additional_metric_names)
     observed = katib_pods.observation_of(text, names)
     done_trial = trial.model_copy(update={"observation": observed, **times})
-    return katib_status.succeeded(record.spec, done_trial)
+    return katib_trials.succeeded(record.spec, done_trial)
 
 
 def _tail(site: Site, pods: list[Pod]) -> str:

@@ -21,6 +21,7 @@ JOB_NAMES = (
     "job-name",
 )
 REPLICA_TYPE = "training.kubeflow.org/replica-type"
+GROUP, TRAINING_GROUP = "jobset.sigs.k8s.io/replicatedjob-name", "node"
 COMPLETION_INDEX = "batch.kubernetes.io/job-completion-index"
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 COLLECTORS = ("metrics-logger-and-collector", "metrics-collector")
@@ -28,7 +29,9 @@ LOGGER = COLLECTORS[0]
 ENDED = ("Succeeded", "Failed")
 # SIGKILL and SIGTERM, as a shell shows them: what a container that is deleted ends with.
 DELETION_CODES = (137, 143)
-KLOG = re.compile(r"^[IWEF]\d{4} [\d:.]+ +\d+ [\w./-]+:\d+\] ?", re.MULTILINE)
+# Of Go programs only: torchrun writes much the same, and that is the trial's own.
+KLOG = re.compile(r"([IWEF])\d{4} [\d:.]+ +\d+ [\w./-]+\.go:\d+\] ?")
+TRIAL_FAILED = "Failed to wait for worker container"
 # How a kubelet and the control plane end a whole pod: our word for each of their reasons.
 POD_REASONS = {
     "DeadlineExceeded": ("Deadline", "The trial ran longer than its deadline."),
@@ -71,7 +74,9 @@ def is_primary(pod: Pod) -> bool:
         return True
     labels = pod.metadata.labels
     return (
-        labels.get(REPLICA_TYPE, "master") == "master" and labels.get(COMPLETION_INDEX, "0") == "0"
+        labels.get(REPLICA_TYPE, "master") == "master"
+        and labels.get(GROUP, TRAINING_GROUP) == TRAINING_GROUP
+        and labels.get(COMPLETION_INDEX, "0") == "0"
     )
 
 
@@ -93,8 +98,23 @@ def log_container(pod: Pod) -> str:
 
 
 def clean_log(text: str) -> str:
-    """A log without the headers that Katib's collector puts before the lines it repeats."""
-    return KLOG.sub("", text)
+    """A log without the headers that Katib's collector puts before the lines it repeats.
+
+    When it gives up, because the trial failed, it adds a sentence and stack traces of its own: what
+    they say of the trial is nothing.
+    """
+    return "".join(_clean(text.splitlines(keepends=True)))
+
+
+def _clean(lines: Iterable[str]) -> Iterator[str]:
+    for line in lines:
+        header = KLOG.match(line)
+        said = line[header.end() :] if header else line
+        is_last = header is not None and header[1] == "F"
+        if not (is_last and said.startswith(TRIAL_FAILED)):
+            yield said
+        if is_last:
+            return
 
 
 def end_of(pod: Pod, log: str) -> tuple[str, str] | None:

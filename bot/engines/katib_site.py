@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from bot.engines import katib_pods, katib_records, katib_status
+from bot.engines import katib_pods, katib_records, katib_trials
 from bot.engines.katib_objects import LABEL_EXPERIMENT, LABEL_KATIB_EXPERIMENT, Cluster
 from bot.engines.katib_state import End, State
 from bot.engines.katib_watch import Mirror
@@ -156,7 +156,7 @@ class Site:
             if known is None:
                 return Watched()
             kept = order + tuple(each for each in known.order if each not in order)
-            trials = katib_status.in_order(known.trials.values(), kept)
+            trials = katib_trials.in_order(known.trials.values(), kept)
             known.order = tuple(trial.metadata.name for trial in trials)
             return Watched(
                 trials=dict(known.trials), pods=dict(known.pods), gone=dict(known.gone),

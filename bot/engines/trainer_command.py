@@ -6,6 +6,7 @@ The only place in `bot` that knows the trainer's flags. Nothing is run here.
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import math
 import re
@@ -204,6 +205,8 @@ PAIR = re.compile(
 NO_METRICS = ("epoch", "step")
 # What torchrun says of a process that did not end by itself.
 _KILLED = re.compile(r"Signal \d+ \((SIG\w+)\) received by PID")
+# How torchrun begins to write of a process that failed; from there on its log is about itself.
+_TORCHRUN = re.compile(r"[WE]\d{4} .*torch/distributed/elastic/|\[.*torch\.distributed\.elastic")
 _REASON = re.compile(r"^reason: (\w+)\s*$", re.MULTILINE)
 
 
@@ -249,10 +252,14 @@ def read_result(text: str) -> Result:
 
 
 def last_words(log: str) -> str:
-    """The sentence with which a trial ended: its last `error: …` line, else its last line."""
-    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    """The sentence with which a trial ended: its last `error: …` line, else its last line.
+
+    torchrun's own words, that one of its processes failed, count only if that process said nothing.
+    """
+    lines = [line.strip() for line in log.splitlines() if any(map(str.isalnum, line))]
     errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
-    return (errors or lines or [""])[-1]
+    own = list(itertools.takewhile(lambda line: not _TORCHRUN.match(line), lines))
+    return (errors or own or lines or [""])[-1]
 
 
 def last_reason(log: str) -> str:

@@ -114,6 +114,12 @@ def test_the_master_is_primary_and_a_worker_or_a_search_pod_is_not() -> None:
     assert not is_primary(pod(labels={"batch.kubernetes.io/job-completion-index": "1"}))
 
 
+def test_what_prepares_a_train_jobs_data_is_not_primary() -> None:
+    group = "jobset.sigs.k8s.io/replicatedjob-name"
+    assert is_primary(pod(labels={group: "node", "job-name": "tune-baseline-node-0"}))
+    assert not is_primary(pod(labels={group: "dataset-initializer"}))
+
+
 def test_where_katib_collects_is_primary_even_in_a_job_of_workers() -> None:
     states: Json = {"pytorch": {}, "metrics-logger-and-collector": {}}
     assert is_primary(pod(states=states, labels={"training.kubeflow.org/replica-type": "worker"}))
@@ -329,6 +335,23 @@ def test_a_log_is_read_without_the_collectors_headers() -> None:
         "plain I1124 line\n"
     )
     assert clean_log(text) == "eval_loss=0.7\n\nplain I1124 line\n"
+
+
+def test_what_the_collector_adds_when_the_trial_failed_is_left_out() -> None:
+    header = "1124 13:51:24.123456      14 main.go:"
+    text = (
+        f"I{header}143] ValueError: no such label\n"
+        f"F{header}437] Failed to wait for worker container: Training container is failed\n"
+        "goroutine 1 [running]:\nmain.main()\n"
+    )
+    assert clean_log(text) == "ValueError: no such label\n"
+    own = f"F{header}451] Failed to report logs: rpc error\ngoroutine 1 [running]:\n"
+    assert clean_log(own) == "Failed to report logs: rpc error\n"
+
+
+def test_torchruns_own_headers_stay() -> None:
+    text = "E1124 10:00:01.123 71 torch/distributed/elastic/multiprocessing/api.py:874] failed\n"
+    assert clean_log(text) == text
 
 
 def test_an_observation_is_min_max_and_latest_of_finite_numbers() -> None:

@@ -13,7 +13,8 @@ import pytest
 from bot import spec
 from bot.engines import local_status
 from bot.engines.katib_state import End, OwnTrial, State
-from bot.engines.katib_status import Seen, closed, status, value_of
+from bot.engines.katib_status import Seen, closed, status
+from bot.engines.katib_trials import value_of
 from bot.engines.katib_wire import KatibExperiment, KatibTrial
 from bot.spec import Parameter, Scalar, TuneSpec
 from bot.status import (
@@ -361,6 +362,12 @@ def test_trials_are_numbered_as_they_were_made_around_our_own() -> None:
     assert [(t.number, t.name) for t in shown(seen).trials] == [(0, "e-a"), (1, "e-b"), (2, "e-c")]
 
 
+def test_a_number_that_was_given_is_kept_whatever_is_seen_later() -> None:
+    katibs = [running("a", made=1), running("b", made=1), running("c", made=2)]
+    seen = Seen(experiment=experiment(RUNNING), trials=katibs, order=("e-b",))
+    assert [t.name for t in shown(seen).trials] == ["e-b", "e-a", "e-c"]
+
+
 def test_a_trial_of_ours_that_has_no_job_yet_keeps_its_number() -> None:
     seen = Seen(experiment=experiment(RUNNING), trials=[running("a")])
     first, second = shown(seen, State(own=(BASELINE,))).trials
@@ -517,6 +524,14 @@ def test_a_final_experiment_has_no_troubles() -> None:
     made = experiment(off("Running"), MAX_TRIALS, most=1, trials=1)
     ended = Seen(experiment=made, trials=[succeeded("a")], troubles=(trouble,))
     assert shown(ended).troubles == ()
+
+
+def test_what_was_said_of_a_trial_that_has_ended_is_left_out() -> None:
+    old, new = (
+        Trouble(reason="QuotaExceeded", message="Used up.", trial=name) for name in ("e-a", "e-b")
+    )
+    seen = Seen(experiment(), trials=[succeeded("a"), running("b")], troubles=(old, new))
+    assert shown(seen).troubles == (new,)
 
 
 def test_gpu_hours_are_counted_where_there_are_gpus() -> None:

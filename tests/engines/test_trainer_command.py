@@ -208,6 +208,17 @@ def test_the_last_words_are_the_last_error_or_the_last_line() -> None:
     assert last_words("") == ""
 
 
+def test_the_last_words_are_the_failed_process_s_and_not_torchruns() -> None:
+    torchrun = (
+        "W1124 10:00:00.1 71 torch/distributed/elastic/multiprocessing/api.py:900] Closing\n"
+        "E1124 10:00:01.1 71 torch/distributed/elastic/multiprocessing/api.py:874] failed\n"
+        "torch.distributed.elastic.multiprocessing.errors.ChildFailedError:\n=====\n"
+    )
+    assert last_words(f"step 1\n[rank0]: ValueError: no\n{torchrun}") == "[rank0]: ValueError: no"
+    assert last_words(f"error: no label\n{torchrun}") == "no label"
+    assert last_words(torchrun).endswith("errors.ChildFailedError:")
+
+
 def test_the_last_reason_is_a_line_of_its_own() -> None:
     log = "reason: BadSplit\nerror: one\nreason: Diverged\r\nerror: for some reason: two\n"
     assert last_reason(log + "the reason: none\n") == "Diverged"

@@ -243,7 +243,7 @@ def test_a_failure_that_was_no_fault_of_the_trial_says_to_retry_it() -> None:
     lost = failed(3, "NodeLost", "The node of the trial's pod was lost.")
     found = experiment([*TRIALS[:3], lost])
     shown = read(messages.reply(failures(found.status)[0], found))
-    assert "Nothing is known against the trial itself: retry it." in shown
+    assert "Nothing is wrong with the trial itself: try it again." in shown
 
 
 def test_a_wait_says_what_waits_why_and_what_to_do() -> None:
