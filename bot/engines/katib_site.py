@@ -70,6 +70,8 @@ class Watched:
     gone: dict[str, tuple[str, float]] = field(default_factory=dict)
     ends: dict[str, End] = field(default_factory=dict)
     logs: dict[str, str] = field(default_factory=dict)
+    # What ended a trial's Workers from outside: the Master's own words know nothing of it.
+    felled: dict[str, End] = field(default_factory=dict)
     # Names of trials in the order in which they were first looked at.
     order: tuple[str, ...] = ()
     # What the Suggestion said when it failed.
@@ -157,8 +159,9 @@ class Site:
             trials = katib_trials.in_order(known.trials.values(), kept)
             known.order = tuple(trial.metadata.name for trial in trials)
             return Watched(
-                dict(known.trials), dict(known.pods), dict(known.gone),
-                dict(known.ends), dict(known.logs), known.order, known.suggestion,
+                trials=dict(known.trials), pods=dict(known.pods), gone=dict(known.gone),
+                ends={**known.ends, **known.felled}, logs=dict(known.logs),
+                order=known.order, suggestion=known.suggestion,
             )  # fmt: skip
 
     def note_suggestion(self, name: str, words: str) -> None:
@@ -179,7 +182,7 @@ class Site:
         """Let go of what an Experiment that is closed has left behind here."""
         with self._lock:
             if known := self._watched.get(name):
-                known.gone, known.ends, known.logs = {}, {}, {}
+                known.gone, known.ends, known.felled, known.logs = {}, {}, {}, {}
             self._clean.discard(name)
             self._made = {each for each in self._made if not each.startswith(f"{name}-")}
 
@@ -367,7 +370,10 @@ class Site:
 
     def _catch_log(self, name: str, pod: Pod) -> None:
         """Read a pod's last lines as soon as it ends: Katib deletes it within seconds."""
-        if not katib_pods.has_ended(pod) or not katib_pods.is_primary(pod):
+        if not katib_pods.has_ended(pod):
+            return
+        if not katib_pods.is_primary(pod):
+            self._note_felled(name, pod)
             return
         with self._lock:
             ours = name in self._entries
@@ -376,6 +382,13 @@ class Site:
             self._reading[pod.metadata.uid] = self._readers.submit(self._read_end, name, pod)
             while len(self._reading) > KEPT_LOGS:
                 self._reading.pop(next(iter(self._reading)))
+
+    def _note_felled(self, name: str, pod: Pod) -> None:
+        trial, end = katib_pods.trial_of(pod), katib_pods.end_from_outside(pod)
+        with self._lock:
+            if trial and end and name in self._entries:
+                known = self._watched.setdefault(name, Watched())
+                known.felled[trial] = End(reason=end[0], message=end[1])
 
     def _read_end(self, name: str, pod: Pod) -> None:
         trial = katib_pods.trial_of(pod)
