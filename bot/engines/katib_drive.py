@@ -95,9 +95,21 @@ def advance(site: Site, entry: Entry, now: datetime) -> Experiment:
         _clean(site, record, state)
     elif record.submitted:
         entry = _prepare(site, entry, now)
-        entry = _note(site, entry, now)
-        entry = _end_if_over(site, entry, now)
+        if not entry.state.ending:
+            return _follow(site, entry, now)
     return look(site, entry, now)
+
+
+def _follow(site: Site, entry: Entry, now: datetime) -> Experiment:
+    """Note what has ended: trials, and the whole."""
+    _ask_suggestion(site, entry)
+    shown = look(site, entry, now)
+    noted = _note(site, entry, shown, now)
+    if noted is not entry:
+        entry, shown = noted, look(site, noted, now)
+    for ending in _endings(site, entry, shown.status, now):
+        return look(site, end(site, entry, ending), now)
+    return shown
 
 
 def end(site: Site, entry: Entry, ending: Ending, by: str | None = None) -> Entry:
@@ -259,7 +271,7 @@ def _changed(site: Site, name: str, **noted: Any) -> Entry:
 # --- noting what has ended ------------------------------------------------------------------------
 
 
-def _note(site: Site, entry: Entry, now: datetime) -> Entry:
+def _note(site: Site, entry: Entry, shown: Experiment, now: datetime) -> Entry:
     """Remember how own trials ended, and why others failed."""
     name, state = entry.record.name, entry.state
     watched = site.watched(name)
@@ -274,9 +286,7 @@ def _note(site: Site, entry: Entry, now: datetime) -> Entry:
         if outcome := _outcome(site, entry.record, own, mine, watched, now):
             outcomes[own.name] = outcome
     failed = {
-        trial.name
-        for trial in look(site, entry, now).status.trials
-        if trial.condition == TrialCondition.FAILED
+        trial.name for trial in shown.status.trials if trial.condition == TrialCondition.FAILED
     }
     ends = {**state.ends, **{t: end for t, end in watched.ends.items() if t in failed}}
     logs = {**state.logs, **{t: text for t, text in watched.logs.items() if t in failed}}
@@ -366,16 +376,6 @@ def _gpu_seconds(site: Site, state: State, watched: Watched, now: datetime) -> d
 
 
 # --- the end --------------------------------------------------------------------------------------
-
-
-def _end_if_over(site: Site, entry: Entry, now: datetime) -> Entry:
-    if entry.state.ending:
-        return entry
-    _ask_suggestion(site, entry)
-    status = look(site, entry, now).status
-    for ending in _endings(site, entry, status, now):
-        return end(site, entry, ending)
-    return entry
 
 
 def _endings(site: Site, entry: Entry, status: ExperimentStatus, now: datetime) -> Iterator[Ending]:
