@@ -52,6 +52,7 @@ RESOURCES: Mapping[str, Resource] = {
     each.kind: each for each in (CLAIMS, EXPERIMENTS, JOBS, PYTORCHJOBS, TRAINJOBS)
 }
 UID = "katib-tune/uid"
+CURVE_LINES, CURVE_BYTES = 100_000, 8_000_000
 READ_WRITE_MANY = "ReadWriteMany"
 # The ends that are ours: Katib goes on unless we delete the Experiment.
 OURS = (endings.STOPPED, endings.BUDGET_REACHED)
@@ -323,16 +324,22 @@ def _outcome(
         words = {"reason": end.reason if end else done.reason,
                  "message": end.message if end else done.message}  # fmt: skip
         return trial.model_copy(update={"condition": TrialCondition.FAILED, **words, **times})
-    text = watched.logs.get(own.name) or _tail(site, pods)
+    text = _whole_log(site, pods) or watched.logs.get(own.name, "")
     names = (record.spec.objective_metric_name, *record.spec.additional_metric_names)
     observed = katib_pods.observation_of(text, names)
     done_trial = trial.model_copy(update={"observation": observed, **times})
     return katib_trials.succeeded(record.spec, done_trial)
 
 
-def _tail(site: Site, pods: list[Pod]) -> str:
+def _whole_log(site: Site, pods: list[Pod]) -> str:
+    """What an own trial printed, all of its curve; "" if its pod is gone."""
     primary = [pod for pod in pods if katib_pods.is_primary(pod)]
-    return site.tail(primary[-1]) if primary else ""
+    try:
+        return site.tail(primary[-1], CURVE_LINES, CURVE_BYTES) if primary else ""
+    except ApiError as error:
+        if error.is_missing or error.is_permanent:
+            return ""
+        raise
 
 
 def _own_trials(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
@@ -37,6 +38,7 @@ from bot.status import Record
 log = logging.getLogger(__name__)
 
 FIRST_LIST_S = 30.0
+FAULT_GRACE_S = 10.0
 LOG_LINES = 200
 LOG_BYTES = 65536
 KEPT_LOGS = 500
@@ -112,6 +114,8 @@ class Site:
             kube, EVENTS.path(here), Event, field="type=Warning", changed=self._event_changed
         )
         self._started = False
+        # Mirrors that were read once; since when they cannot be.
+        self._faulty: dict[Mirror[Any], float | None] = {}
 
     # --- watching ---------------------------------------------------------------------------------
 
@@ -133,12 +137,28 @@ class Site:
                     mirror.start()
         for mirror in self._mirrors:
             if not mirror.wait(FIRST_LIST_S) or mirror.error:
-                raise mirror.error or EngineError(
-                    f"The namespace `{self.cluster.namespace}` could not be read within "
-                    f"{FIRST_LIST_S:g} seconds.",
-                    hint="`katib-tune doctor` says what is wrong with the cluster.",
-                )
+                self._tolerate(mirror)
+            else:
+                self._faulty[mirror] = None
         return self
+
+    def _tolerate(self, mirror: Mirror[Any]) -> None:
+        """A watch that begins anew is no trouble while it takes a moment only.
+
+        Raises:
+            EngineError: it was never read, or could not be for FAULT_GRACE_S.
+        """
+        error = mirror.error
+        if mirror in self._faulty:
+            since = self._faulty[mirror] or time.monotonic()
+            self._faulty[mirror] = since
+            if error is None or time.monotonic() - since < FAULT_GRACE_S:
+                return
+        raise error or EngineError(
+            f"The namespace `{self.cluster.namespace}` could not be read within "
+            f"{FIRST_LIST_S:g} seconds.",
+            hint="`katib-tune doctor` says what is wrong with the cluster.",
+        )
 
     def close(self) -> None:
         with self._lock:
@@ -419,7 +439,7 @@ class Site:
             known = self._watched.get(name)
             return known.logs.get(trial, "") if known else ""
 
-    def tail(self, pod: Pod) -> str:
+    def tail(self, pod: Pod, lines: int = LOG_LINES, most_bytes: int = LOG_BYTES) -> str:
         """A pod's last lines.
 
         Raises:
@@ -427,7 +447,7 @@ class Site:
         """
         answer = self.kube.get(
             PODS.path(self.cluster.namespace, pod.metadata.name, "log"),
-            container=katib_pods.log_container(pod), tailLines=LOG_LINES, limitBytes=LOG_BYTES,
+            container=katib_pods.log_container(pod), tailLines=lines, limitBytes=most_bytes,
         )  # fmt: skip
         return katib_pods.clean_log(answer.decode("utf-8", "replace"))
 
