@@ -10,7 +10,7 @@ LOCAL := $(VENV)/.local
 DEV   := $(VENV)/.dev
 
 .DEFAULT_GOAL := run
-.PHONY: run demo test test-browser test-cluster lint install clean help
+.PHONY: run demo test test-browser test-cluster test-node lint install clean help
 
 help:           ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/'
@@ -33,6 +33,10 @@ test-browser: $(DEV) ## Chromium against the page (installs Debian's chromium if
 
 test-cluster: $(DEV) ## a Kubernetes API server: KUBECONFIG's, or one that TEST_CLUSTER_UP starts
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m cluster tests
+
+test-node: $(DEV) ## a trial in real containers: KUBECONFIG's node, or one that tests/cluster/node_up.sh starts
+	KUBECONFIG="$${KUBECONFIG:-$$(PYTHON=$(BIN)/python tests/cluster/node_up.sh | tail -1)}" OMP_NUM_THREADS=1 \
+	  $(if $(NETNS),nsenter --net=/run/netns/$(NETNS)) $(BIN)/python -m pytest -m node tests/cluster/test_real_node.py
 
 lint: $(DEV)    ## ruff and mypy
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
