@@ -184,7 +184,7 @@ def fetch_job(spec: TuneSpec, cluster: Cluster) -> Json | None:
         "image": cluster.trainer_image,
         "command": list(SHELL),
         "args": [script],
-        "env": _secrets(spec),
+        "env": [*_environment(spec), *_secrets(spec)],
         "volumeMounts": [{"name": VOLUME, "mountPath": WORKSPACE}],
     }
     pod_spec: Json = {
@@ -328,7 +328,7 @@ def _pod(spec: TuneSpec, cluster: Cluster, values: dict[str, str]) -> Json:
     if resources := _resources(spec, template):
         container["resources"] = {"requests": dict(resources), "limits": dict(resources)}
     if spec.env_per_trial:
-        container["env"] = [{"name": k, "value": v} for k, v in spec.env_per_trial.items()]
+        container["env"] = _environment(spec)
     volumes, mounts = _volumes(spec, template)
     if mounts:
         container["volumeMounts"] = mounts
@@ -380,6 +380,10 @@ def _volume(spec: TuneSpec, *, read_only: bool) -> Json:
     if read_only:
         claim["readOnly"] = True
     return {"name": VOLUME, "persistentVolumeClaim": claim}
+
+
+def _environment(spec: TuneSpec) -> list[Json]:
+    return [{"name": name, "value": value} for name, value in spec.env_per_trial.items()]
 
 
 def _secrets(spec: TuneSpec) -> list[Json]:

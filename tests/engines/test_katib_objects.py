@@ -449,3 +449,11 @@ def test_a_train_job_has_its_deadline_and_its_pods_are_found_as_ours() -> None:
         **katib_objects.labels(asked, "baseline"),
     }
     assert override["metadata"]["annotations"]["n"] == "1"
+
+
+def test_the_environment_reaches_the_job_that_fetches_too() -> None:
+    asked = typed("org/model on org/data learning_rate=1e-5..1e-3 name=x env.HTTPS_PROXY=http://p:1")
+    job = katib_objects.fetch_job(asked, CLUSTER)
+    assert job is not None
+    [container] = job["spec"]["template"]["spec"]["containers"]
+    assert {"name": "HTTPS_PROXY", "value": "http://p:1"} in container["env"]
