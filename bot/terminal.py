@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bot import insight, prior, spec, wording
+from bot import insight, notifications, prior, spec, wording
 from bot.engines.base import Engine, Query
 from bot.errors import NotFoundError, SpecError
 from bot.slack import command
@@ -93,7 +93,7 @@ def _follow(engine: Engine, experiment: Experiment, as_json: bool) -> Experiment
                 _print_trial(experiment, trial, as_json)
         if experiment.status.condition.is_final:
             return experiment
-        if (waits := _waits_for(experiment)) != said and not as_json:
+        if (waits := waits_for(experiment)) != said and not as_json:
             said = waits
             if said:
                 print(f"  {said}", flush=True)
@@ -103,11 +103,12 @@ def _follow(engine: Engine, experiment: Experiment, as_json: bool) -> Experiment
         experiment = _now(engine, experiment.name)
 
 
-def _waits_for(experiment: Experiment) -> str:
-    """What keeps it from getting on, in one line; "" if nothing does."""
+def waits_for(experiment: Experiment) -> str:
+    """What keeps it from getting on, each reason once, in one line; "" if nothing does."""
     status = experiment.status
-    troubles = [f"{each.message} {each.hint}".strip() for each in status.troubles]
-    return " ".join([status.message, *troubles]).strip()
+    troubles = [each.trouble for each in notifications.waits(status)]
+    said = [f"{each.message} {each.hint}".strip() for each in troubles]
+    return " ".join([status.message, *said]).strip()
 
 
 def _now(engine: Engine, name: str) -> Experiment:
