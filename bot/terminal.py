@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bot import insight, prior, spec, wording
+from bot import insight, notifications, prior, spec, wording
 from bot.engines.base import Engine, Query
 from bot.errors import NotFoundError, SpecError
 from bot.slack import command
@@ -84,7 +84,7 @@ def tune(engine: Engine, wanted: TuneSpec, *, as_json: bool) -> int:
 
 def _follow(engine: Engine, experiment: Experiment, as_json: bool) -> Experiment:
     shown: set[str] = set()
-    said: set[str] = set()
+    said = ""
     live = sys.stdout.isatty() and not as_json
     while True:
         for trial in experiment.status.trials:
@@ -93,21 +93,22 @@ def _follow(engine: Engine, experiment: Experiment, as_json: bool) -> Experiment
                 _print_trial(experiment, trial, as_json)
         if experiment.status.condition.is_final:
             return experiment
-        for sentence in _waits_for(experiment):
-            if sentence not in said and not as_json:
-                print(f"  {sentence}{ERASE if live else ''}", flush=True)
-            said.add(sentence)
+        if (waits := waits_for(experiment)) != said and not as_json:
+            said = waits
+            if said:
+                print(f"  {said}", flush=True)
         if live:
             print(f"{_running(experiment)}{ERASE}", end="\r", flush=True)
         time.sleep(LOOK_INTERVAL_S)
         experiment = _now(engine, experiment.name)
 
 
-def _waits_for(experiment: Experiment) -> list[str]:
-    """What keeps it from getting on, one sentence each."""
+def waits_for(experiment: Experiment) -> str:
+    """What keeps it from getting on, each reason once, in one line; "" if nothing does."""
     status = experiment.status
-    troubles = [f"{each.message} {each.hint}".strip() for each in status.troubles]
-    return [sentence for sentence in dict.fromkeys([status.message, *troubles]) if sentence]
+    troubles = [each.trouble for each in notifications.waits(status)]
+    said = [f"{each.message} {each.hint}".strip() for each in troubles]
+    return " ".join([status.message, *said]).strip()
 
 
 def _now(engine: Engine, name: str) -> Experiment:

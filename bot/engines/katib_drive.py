@@ -52,6 +52,7 @@ RESOURCES: Mapping[str, Resource] = {
     each.kind: each for each in (CLAIMS, EXPERIMENTS, JOBS, PYTORCHJOBS, TRAINJOBS)
 }
 UID = "katib-tune/uid"
+CURVE_LINES, CURVE_BYTES = 100_000, 8_000_000
 READ_WRITE_MANY = "ReadWriteMany"
 # The ends that are ours: Katib goes on unless we delete the Experiment.
 OURS = (endings.STOPPED, endings.BUDGET_REACHED)
@@ -95,9 +96,21 @@ def advance(site: Site, entry: Entry, now: datetime) -> Experiment:
         _clean(site, record, state)
     elif record.submitted:
         entry = _prepare(site, entry, now)
-        entry = _note(site, entry, now)
-        entry = _end_if_over(site, entry, now)
+        if not entry.state.ending:
+            return _follow(site, entry, now)
     return look(site, entry, now)
+
+
+def _follow(site: Site, entry: Entry, now: datetime) -> Experiment:
+    """Note what has ended: trials, and the whole."""
+    _ask_suggestion(site, entry)
+    shown = look(site, entry, now)
+    noted = _note(site, entry, shown, now)
+    if noted is not entry:
+        entry, shown = noted, look(site, noted, now)
+    for ending in _endings(site, entry, shown.status, now):
+        return look(site, end(site, entry, ending), now)
+    return shown
 
 
 def end(site: Site, entry: Entry, ending: Ending, by: str | None = None) -> Entry:
@@ -259,7 +272,7 @@ def _changed(site: Site, name: str, **noted: Any) -> Entry:
 # --- noting what has ended ------------------------------------------------------------------------
 
 
-def _note(site: Site, entry: Entry, now: datetime) -> Entry:
+def _note(site: Site, entry: Entry, shown: Experiment, now: datetime) -> Entry:
     """Remember how own trials ended, and why others failed."""
     name, state = entry.record.name, entry.state
     watched = site.watched(name)
@@ -274,9 +287,7 @@ def _note(site: Site, entry: Entry, now: datetime) -> Entry:
         if outcome := _outcome(site, entry.record, own, mine, watched, now):
             outcomes[own.name] = outcome
     failed = {
-        trial.name
-        for trial in look(site, entry, now).status.trials
-        if trial.condition == TrialCondition.FAILED
+        trial.name for trial in shown.status.trials if trial.condition == TrialCondition.FAILED
     }
     ends = {**state.ends, **{t: end for t, end in watched.ends.items() if t in failed}}
     logs = {**state.logs, **{t: text for t, text in watched.logs.items() if t in failed}}
@@ -313,16 +324,22 @@ def _outcome(
         words = {"reason": end.reason if end else done.reason,
                  "message": end.message if end else done.message}  # fmt: skip
         return trial.model_copy(update={"condition": TrialCondition.FAILED, **words, **times})
-    text = watched.logs.get(own.name) or _tail(site, pods)
+    text = _whole_log(site, pods) or watched.logs.get(own.name, "")
     names = (record.spec.objective_metric_name, *record.spec.additional_metric_names)
     observed = katib_pods.observation_of(text, names)
     done_trial = trial.model_copy(update={"observation": observed, **times})
     return katib_trials.succeeded(record.spec, done_trial)
 
 
-def _tail(site: Site, pods: list[Pod]) -> str:
+def _whole_log(site: Site, pods: list[Pod]) -> str:
+    """What an own trial printed, all of its curve; "" if its pod is gone."""
     primary = [pod for pod in pods if katib_pods.is_primary(pod)]
-    return site.tail(primary[-1]) if primary else ""
+    try:
+        return site.tail(primary[-1], CURVE_LINES, CURVE_BYTES) if primary else ""
+    except ApiError as error:
+        if error.is_missing or error.is_permanent:
+            return ""
+        raise
 
 
 def _own_trials(
@@ -366,16 +383,6 @@ def _gpu_seconds(site: Site, state: State, watched: Watched, now: datetime) -> d
 
 
 # --- the end --------------------------------------------------------------------------------------
-
-
-def _end_if_over(site: Site, entry: Entry, now: datetime) -> Entry:
-    if entry.state.ending:
-        return entry
-    _ask_suggestion(site, entry)
-    status = look(site, entry, now).status
-    for ending in _endings(site, entry, status, now):
-        return end(site, entry, ending)
-    return entry
 
 
 def _endings(site: Site, entry: Entry, status: ExperimentStatus, now: datetime) -> Iterator[Ending]:

@@ -239,6 +239,13 @@ def test_a_failure_says_its_cause_the_remedy_and_what_is_left() -> None:
     assert "1 more failure would end it" in shown
 
 
+def test_a_failure_that_was_no_fault_of_the_trial_says_to_retry_it() -> None:
+    lost = failed(3, "NodeLost", "The node of the trial's pod was lost.")
+    found = experiment([*TRIALS[:3], lost])
+    shown = read(messages.reply(failures(found.status)[0], found))
+    assert "Nothing is wrong with the trial itself: try it again." in shown
+
+
 def test_a_wait_says_what_waits_why_and_what_to_do() -> None:
     found = experiment(TRIALS, troubles=[trouble("Unschedulable", n) for n in (4, 5)])
     message = messages.reply(waits(found.status)[0], found)
