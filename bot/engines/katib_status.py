@@ -57,7 +57,7 @@ def status(record: Record, state: State, seen: Seen) -> ExperimentStatus:
     hours = sum(state.gpu_seconds.values()) / 3600
     done = {trial.name for trial in trials if trial.condition.is_final}
     waiting = () if over else tuple(each for each in seen.troubles if each.trial not in done)
-    fetches = record.submitted and not (state.fetched or over or shown.message)
+    fetches = record.submitted and not (state.fetched or over or seen.experiment)
     return shown.model_copy(
         update={
             "message": FETCHING if fetches else shown.message,

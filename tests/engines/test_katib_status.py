@@ -589,3 +589,16 @@ def test_the_local_engine_says_the_same_of_the_same_facts() -> None:
     two = Seen(experiment=experiment(RUNNING), trials=[succeeded("a"), running("b", made=1)])
     going = shown(two)
     assert local_status.experiment(record(), going.trials, None).status == going
+
+
+def test_while_nothing_runs_yet_the_card_says_that_model_and_data_are_fetched() -> None:
+    assert "are being fetched" in shown().message
+    assert shown(state=State(fetched=True)).message == ""
+
+
+def test_trials_beside_katibs_own_do_not_count_against_the_maximum() -> None:
+    mine = {each.name: own(each, TRIAL.SUCCEEDED, 0.6) for each in (BASELINE, RETRY)}
+    seen = Seen(experiment=experiment(RUNNING), trials=[succeeded("a")], own=mine)
+    found = shown(seen, State(own=(BASELINE, RETRY)))
+    assert [trial.beside for trial in found.trials] == [True, False, True]
+    assert (found.counted, found.finished) == (1, 3)
