@@ -130,10 +130,10 @@ class Conversation:
         Raises:
             SpecError: the engine refuses the spec. EngineError: it, or Slack, cannot do it.
         """
-        if (known := self._known(wanted.name)) and known.record.uid == uid:
-            return known  # the same form, sent twice
         refused = self._engine.check(wanted, _channel(body))
         if refused:
+            if (known := self._known(wanted.name)) and known.record.uid == uid:
+                return known  # the same form, delivered twice: it is in its own way
             raise SpecError.of(refused)
         user, name = _user(body)
         record = Record(

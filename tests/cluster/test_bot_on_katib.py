@@ -328,6 +328,19 @@ def test_a_namespace_that_is_not_there_is_named(
         assert "no-such-place" in bot.says("watch x")
 
 
+def test_a_form_that_is_delivered_twice_starts_once(bot: KatibBot, stage: Stage) -> None:
+    name = name_it()
+    bot.workspace.command(f"/katib-tune form {SPACE} name={name} trials=1")
+    form = form_of(bot)
+    bot.workspace.fault("duplicate", on="interactive")
+    bot.workspace.submit(form["id"], filled(form, {}))
+    bot.wait_for(name, "ended")
+    assert bot.keys(name) == ["started", "ended"]
+    view = bot.workspace.person().view()
+    assert view is not None
+    assert "/archives/C0TUNING/p" in shown_view(view), "not a refusal of its own name"
+
+
 # -- two replicas
 
 
