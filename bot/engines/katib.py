@@ -308,10 +308,11 @@ class KatibEngine:
             requested_by=requested_by, requested_by_name=requested_by_name, channel=channel,
             submitted=True, adopted=True,
         )  # fmt: skip
-        site.create(record, State(fetched=True, created=True))
+        # NB: the label first: without it the Experiment of a record would never be seen.
         label = {"metadata": {"labels": {katib_objects.LABEL_EXPERIMENT: name}}}
         answer = site.kube.patch(path, label)
         site.experiments.put(msgspec.json.decode(answer, type=KatibExperiment))
+        site.create(record, State(fetched=True, created=True))
         return self._advance(site, name)
 
     def close(self) -> None:
