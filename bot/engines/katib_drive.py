@@ -18,11 +18,11 @@ from bot.engines import (
     katib_pods,
     katib_status,
     katib_trials,
-    katib_troubles,
     katib_wire,
 )
+from bot.engines.katib_look import gpu_seconds, look, own_status
 from bot.engines.katib_objects import Cluster, Json
-from bot.engines.katib_site import Entry, Site, Watched, gone_seconds
+from bot.engines.katib_site import Entry, Site, Watched
 from bot.engines.katib_state import OwnTrial, State
 from bot.engines.katib_wire import KatibExperiment, Pod
 from bot.engines.kube import (
@@ -45,7 +45,6 @@ from bot.status import (
     Record,
     TrialCondition,
     TrialStatus,
-    Trouble,
 )
 
 RESOURCES: Mapping[str, Resource] = {
@@ -57,32 +56,6 @@ READ_WRITE_MANY = "ReadWriteMany"
 # The ends that are ours: Katib goes on unless we delete the Experiment.
 OURS = (endings.STOPPED, endings.BUDGET_REACHED)
 DELETED = "Deleted"
-
-
-def look(site: Site, entry: Entry, now: datetime) -> Experiment:
-    """The Experiment as it is, from memory alone."""
-    record, state = entry.record, entry.state
-    if state.ending:
-        status = katib_status.status(record, state, katib_status.Seen())
-        return Experiment(record=record, status=status)
-    watched = site.watched(record.name, state.order)
-    pods = list(watched.pods.values())
-    made = site.experiments.get(record.name)
-    waits = katib_troubles.troubles(
-        record.name, pods, site.warnings(record.name), now,
-        trials=tuple(watched.trials.values()), experiment=made,
-    )  # fmt: skip
-    counted = state.model_copy(update={"gpu_seconds": _gpu_seconds(site, state, watched, now)})
-    seen = katib_status.Seen(
-        experiment=made,
-        trials=tuple(watched.trials.values()),
-        own=_own_trials(record, state, pods, now),
-        troubles=waits,
-        ends={**state.ends, **watched.ends},
-        suggestion=watched.suggestion,
-        order=watched.order,
-    )
-    return Experiment(record=record, status=katib_status.status(record, counted, seen))
 
 
 def advance(site: Site, entry: Entry, now: datetime) -> Experiment:
@@ -121,7 +94,7 @@ def end(site: Site, entry: Entry, ending: Ending, by: str | None = None) -> Entr
     shown = look(site, entry, ending.time).status
     trials = katib_status.closed(shown.trials, ending)
     watched = site.watched(entry.record.name, entry.state.order)
-    seconds = _gpu_seconds(site, entry.state, watched, ending.time)
+    seconds = gpu_seconds(site, entry, watched, ending.time)
 
     def change(record: Record, state: State) -> tuple[Record, State]:
         if state.ending:
@@ -174,7 +147,9 @@ def _fetch(site: Site, entry: Entry, now: datetime) -> Entry:
     if found.metadata.annotations.get(UID) != entry.record.uid:
         raise _taken(site, JOBS, found.metadata.name)
     conditions = found.status.conditions
-    pods = [p for p in site.watched(name).pods.values() if _job_of(p) == found.metadata.name]
+    pods = [
+        p for p in site.watched(name).pods.values() if katib_pods.trial_of(p) == found.metadata.name
+    ]
     if katib_wire.condition(conditions, "Complete"):
         pinned = READ_WRITE_MANY not in spec.storage_access_modes
         node = next((p.spec.node_name for p in pods if p.status.phase == "Succeeded"), "")
@@ -230,7 +205,7 @@ def _make_own_trials(site: Site, entry: Entry, now: datetime) -> Entry:
             if not _is_final(error):
                 raise
             # It has failed, and the search goes on.
-            refused = _own_status(own, []).model_copy(
+            refused = own_status(own, []).model_copy(
                 update={
                     "condition": TrialCondition.FAILED, "reason": "Refused",
                     "message": str(error), "completion_time": now,
@@ -319,7 +294,7 @@ def _note(site: Site, entry: Entry, shown: Experiment, now: datetime) -> Entry:
     pods = list(watched.pods.values())
     outcomes = dict(state.outcomes)
     for own in state.own:
-        mine = [pod for pod in pods if _job_of(pod) == own.name]
+        mine = [pod for pod in pods if katib_pods.trial_of(pod) == own.name]
         if own.name in outcomes or not site.made(own.name):
             continue
         if mine and not any(katib_pods.has_ended(pod) for pod in mine):
@@ -342,7 +317,7 @@ def _outcome(
     """How an own trial ended; None while it runs."""
     resource = RESOURCES[katib_objects.trial_kind(record.spec, site.cluster)]
     job = _find(site, resource, own.name)
-    trial = _own_status(own, pods)
+    trial = own_status(own, pods)
     if job is None:
         return trial.model_copy(
             update={
@@ -380,46 +355,6 @@ def _whole_log(site: Site, pods: list[Pod]) -> str:
         if error.is_missing or error.is_permanent:
             return ""
         raise
-
-
-def _own_trials(
-    record: Record, state: State, pods: list[Pod], now: datetime
-) -> dict[str, TrialStatus]:
-    return {
-        own.name: state.outcomes.get(own.name)
-        or _own_status(own, [pod for pod in pods if _job_of(pod) == own.name])
-        for own in state.own
-    }
-
-
-def _own_status(own: OwnTrial, pods: list[Pod]) -> TrialStatus:
-    started = [pod.status.start_time for pod in pods if pod.status.start_time]
-    running = any(pod.status.phase == "Running" for pod in pods)
-    return TrialStatus(
-        name=own.name,
-        number=0,
-        condition=TrialCondition.RUNNING if running else TrialCondition.CREATED,
-        parameters=own.parameters,
-        known_good=own.known_good,
-        start_time=min(started, default=None),
-    )
-
-
-def _job_of(pod: Pod) -> str:
-    return katib_pods.trial_of(pod)
-
-
-def _gpu_seconds(site: Site, state: State, watched: Watched, now: datetime) -> dict[str, float]:
-    """GPU seconds by trial: of pods that are there, of pods that were, and else as remembered."""
-    held = katib_pods.gpu_seconds(
-        list(watched.pods.values()), site.cluster.template.gpu_resource, now
-    )
-    gone = gone_seconds(watched.gone)
-    seen = {
-        trial: held.get(trial, 0.0) + gone.get(trial, 0.0) for trial in held.keys() | gone.keys()
-    }
-    kept = dict(state.gpu_seconds)
-    return {t: max(kept.get(t, 0.0), seen.get(t, 0.0)) for t in kept.keys() | seen.keys()}
 
 
 # --- the end --------------------------------------------------------------------------------------
@@ -503,36 +438,3 @@ def _delete(site: Site, resource: Resource, name: str, record: Record) -> None:
     site.kube.delete(path, uid=uid)
     if resource == EXPERIMENTS:
         site.experiments.drop(name, uid)
-
-
-def is_waiting(site: Site, shown: Experiment) -> bool:
-    """Whether something is due of which no watch tells: a wait too long, the end of our jobs."""
-    status = shown.status
-    if status.condition.is_final or not shown.record.submitted:
-        return False
-    if not status.trials or status.troubles:
-        return True
-    pods = list(site.watched(shown.name).pods.values())
-    at_work = {katib_pods.trial_of(pod) for pod in pods if pod.status.phase == "Running"}
-    pending = any(pod.status.phase == "Pending" for pod in pods)
-    return pending or any(
-        not trial.condition.is_final and trial.name not in at_work for trial in status.trials
-    )
-
-
-def waiting(error: EngineError) -> Trouble:
-    """An error of the cluster as what an Experiment waits for."""
-    return Trouble(reason="ClusterError", message=error.message, hint=error.hint)
-
-
-def with_trouble(experiment: Experiment, error: EngineError) -> Experiment:
-    """The Experiment while the cluster refuses a step of ours: not over, whatever is decided."""
-    status = experiment.status
-    if status.condition.is_final:
-        status = status.model_copy(
-            update={"condition": ExperimentCondition.RUNNING, "completion_time": None}
-        )
-    troubles = (waiting(error), *status.troubles)
-    return experiment.model_copy(
-        update={"status": status.model_copy(update={"troubles": troubles})}
-    )
