@@ -152,8 +152,14 @@ class ExperimentStatus(Frozen):
 
     @property
     def failed(self) -> int:
-        """Trials that count against max_failed_trial_count."""
+        """Trials that failed, beside the count or not."""
         return self.count(TrialCondition.FAILED, TrialCondition.METRICS_UNAVAILABLE)
+
+    @property
+    def failed_counted(self) -> int:
+        """Trials that count against max_failed_trial_count."""
+        kinds = (TrialCondition.FAILED, TrialCondition.METRICS_UNAVAILABLE)
+        return sum(trial.condition in kinds and not trial.beside for trial in self.trials)
 
 
 class Ending(Frozen):

@@ -129,8 +129,10 @@ def why_ended(experiment: Experiment) -> str:
     if status.reason in REASONS:
         return REASONS[status.reason]
     limit = experiment.spec.max_failed_trial_count
-    if status.condition is ExperimentCondition.FAILED and status.failed >= max(limit, 1):
-        return f"{count(status.failed, 'trial')} failed, and max_failed_trial_count is {limit}"
+    if status.condition is ExperimentCondition.FAILED and status.failed_counted >= max(limit, 1):
+        return (
+            f"{count(status.failed_counted, 'trial')} failed, and max_failed_trial_count is {limit}"
+        )
     return {"Killed": "stopped", "Failed": "it failed"}.get(status.condition.value, "done")
 
 

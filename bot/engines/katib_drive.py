@@ -23,7 +23,7 @@ from bot.engines import (
 from bot.engines.katib_look import gpu_seconds, look, own_status
 from bot.engines.katib_objects import Cluster, Json
 from bot.engines.katib_site import Entry, Site, Watched
-from bot.engines.katib_state import OwnTrial, State
+from bot.engines.katib_state import End, OwnTrial, State
 from bot.engines.katib_wire import KatibExperiment, Pod
 from bot.engines.kube import (
     CLAIMS,
@@ -335,7 +335,8 @@ def _outcome(
         "completion_time": job.status.completion_time or done.last_transition_time,
     }
     if done.type == "Failed":
-        end = watched.ends.get(own.name)
+        # NB: the job can say that it failed before the reader of its pod's log has said why.
+        end = watched.ends.get(own.name) or _end_of(site, pods)
         words = {"reason": end.reason if end else done.reason,
                  "message": end.message if end else done.message}  # fmt: skip
         return trial.model_copy(update={"condition": TrialCondition.FAILED, **words, **times})
@@ -344,6 +345,12 @@ def _outcome(
     observed = katib_pods.observation_of(text, names)
     done_trial = trial.model_copy(update={"observation": observed, **times})
     return katib_trials.succeeded(record.spec, done_trial)
+
+
+def _end_of(site: Site, pods: list[Pod]) -> End | None:
+    primary = [pod for pod in pods if katib_pods.is_primary(pod)]
+    found = katib_pods.end_of(primary[-1], _whole_log(site, pods)) if primary else None
+    return End(reason=found[0], message=found[1]) if found else None
 
 
 def _whole_log(site: Site, pods: list[Pod]) -> str:

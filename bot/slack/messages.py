@@ -207,7 +207,7 @@ def _new_best(news: NewBest, experiment: Experiment) -> Message:
 
 def _failure(news: Failure, experiment: Experiment) -> Message:
     text, lines = _failure_words(news)
-    left = experiment.spec.max_failed_trial_count - experiment.status.failed
+    left = experiment.spec.max_failed_trial_count - experiment.status.failed_counted
     if left > 0 and not experiment.status.condition.is_final:
         lines.append(f"The others go on; {wording.count(left, 'more failure')} would end it.")
     return _message(text, [b.section("\n".join([f"⚠️ *{text}*", *lines]))])

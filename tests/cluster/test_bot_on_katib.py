@@ -52,7 +52,7 @@ class Stage:
         def choose(facts: PodFacts) -> Recording:
             if facts.trial is None and "-fetch-" in facts.name:
                 return Recording((Line("fetched"),), last_s=0.5)
-            if fails and facts.trial is not None:
+            if fails:
                 return Recording((Line("error: CUDA went away"),), exit_code=1)
             lines = (
                 Line("eval_accuracy=0.3"),
@@ -213,9 +213,11 @@ def test_a_failed_trial_is_told_with_its_cause_and_tried_again(bot: KatibBot, st
         lambda: any(k.startswith("failure:") for k in bot.keys(name)), timeout_s=60
     )
     assert "CUDA went away" in bot.told(name)
+    assert "PyTorchJobFailed" not in bot.told(name), "trial 0 fails with its cause, too"
     assert "CUDA went away" in bot.says(f"logs {name} 1")
+    until(lambda: " failed" in shown(bot.wait_for_card(name)), "a card that counts it")
     stage.play(never_ends=True)
-    assert "is tried again" in bot.says(f"retry {name} 1")
+    until(lambda: "is tried again" in bot.says(f"retry {name} 1"), "the second try", 20)
     bot.says(f"stop {name}")
     keys = bot.wait_for(name, "ended")
     assert sum(k.startswith("failure:") for k in keys) == 1
@@ -335,7 +337,7 @@ def test_a_form_that_is_delivered_twice_starts_once(bot: KatibBot, stage: Stage)
     bot.workspace.fault("duplicate", on="interactive")
     bot.workspace.submit(form["id"], filled(form, {}))
     bot.wait_for(name, "ended")
-    assert bot.keys(name) == ["started", "ended"]
+    assert [told for told, times in Counter(bot.keys(name)).items() if times > 1] == []
     view = bot.workspace.person().view()
     assert view is not None
     assert "/archives/C0TUNING/p" in shown_view(view), "not a refusal of its own name"

@@ -596,6 +596,16 @@ def test_trials_beside_the_count_are_told_beside_it() -> None:
     assert "beside" not in read(messages.reply(Started(), experiment(TRIALS)))
 
 
+def test_a_failure_beside_the_count_brings_the_end_no_nearer() -> None:
+    asked = wanted(max_failed_trial_count=2)
+    [news] = failures(experiment([failed(0, beside=True)]).status)
+    told = read(messages.reply(news, experiment([failed(0, beside=True)], asked=asked)))
+    assert "2 more failures would end it" in told
+    over = ended([failed(0, beside=True), failed(1), failed(2)], ExperimentCondition.FAILED,
+                 "ExperimentFailed", asked=asked)  # fmt: skip
+    assert "2 trials failed, and max_failed_trial_count is 2" in read(messages.reply(Ended(), over))
+
+
 def test_the_end_says_how_many_trials_it_killed() -> None:
     killed = trial(1, condition=TrialCondition.KILLED)
     assert "2 of 10 trials, 1 killed" in read(
