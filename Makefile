@@ -10,7 +10,7 @@ LOCAL := $(VENV)/.local
 DEV   := $(VENV)/.dev
 
 .DEFAULT_GOAL := run
-.PHONY: run demo test test-browser test-cluster test-image test-trainer-image lint install clean help
+.PHONY: run demo test test-browser test-cluster test-node test-image test-trainer-image bench lint install clean help
 
 help:           ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/'
@@ -39,6 +39,15 @@ test-image: $(DEV) ## the Dockerfile's steps for the bot in a clean folder, with
 
 test-trainer-image: $(DEV) ## the same for the trainer, and one trial in it (one to two minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m image tests/trainer/test_image.py
+
+bench: $(DEV)   ## the figures of the README: the page, and following 1,000 Experiments on a cluster
+	$(BIN)/python -m tests.bench.workspace_page
+	$(BIN)/python -m tests.bench.katib_poll
+	$(BIN)/python -m tests.bench.katib_latency
+
+test-node: $(DEV) ## a trial in real containers: KUBECONFIG's node, or one that tests/cluster/node_up.sh starts
+	KUBECONFIG="$${KUBECONFIG:-$$(PYTHON=$(BIN)/python tests/cluster/node_up.sh | tail -1)}" OMP_NUM_THREADS=1 \
+	  $(if $(NETNS),nsenter --net=/run/netns/$(NETNS)) $(BIN)/python -m pytest -m node tests/cluster/test_real_node.py
 
 lint: $(DEV)    ## ruff and mypy
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

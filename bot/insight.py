@@ -180,9 +180,7 @@ def _part_done(trial: TrialStatus, typical: timedelta, now: datetime) -> float:
 
 
 def _expected_trials(spec: TuneSpec, status: ExperimentStatus) -> int:
-    # Under grid the known-good trial is extra, outside the counts.
-    extra = spec.algorithm_name == "grid" and status.known_good_trial is not None
-    return spec.max_trial_count + extra
+    return spec.max_trial_count + sum(trial.beside for trial in status.trials)
 
 
 def _within_budget(experiment: Experiment, now: datetime, wanted: timedelta) -> timedelta:

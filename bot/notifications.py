@@ -39,7 +39,7 @@ class NewBest(Frozen):
 
     @property
     def key(self) -> str:
-        return f"best:{self.trial.number}"
+        return f"best:{self.trial.name}"
 
 
 class Failure(Frozen):

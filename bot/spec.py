@@ -250,7 +250,9 @@ class TuneSpec(Frozen):
     ] = _field("Resources", "Access modes of that volume.", ("ReadWriteOnce", "ReadOnlyMany"))
 
     namespace: str | None = _field("Cluster", "Kubernetes namespace.", None)
-    env_per_trial: Texts = _field("Cluster", "Environment of each trial.", {})
+    env_per_trial: Texts = _field(
+        "Cluster", "Environment of each trial and of the job that fetches.", {}
+    )
     packages_to_install: Words = _field("Cluster", "Packages to install before a trial.", ())
     pip_index_urls: Words = _field("Cluster", "Package indexes; the first is the main one.", ())
     retain_trials: bool = _field("Cluster", "Keep the resources of finished trials.", False)

@@ -59,7 +59,9 @@ class TrialStatus(Frozen):
     """One trial. `parameters` holds the values of this trial, fixed ones left out.
 
     `reason` is a short word of ours or the engine's (Diverged, OutOfMemory, ...), `message` its
-    sentence; `progress` is the part done, 0 to 1, while it runs.
+    sentence; `progress` is the part done, 0 to 1, while it runs. `beside` trials do not count
+    against max_trial_count: those tried again, and the known-good one where the search cannot
+    begin with it.
     """
 
     name: str
@@ -70,6 +72,7 @@ class TrialStatus(Frozen):
     reason: str = ""
     message: str = ""
     known_good: bool = False
+    beside: bool = False
     progress: float | None = None
     start_time: datetime | None = None
     completion_time: datetime | None = None
@@ -143,6 +146,11 @@ class ExperimentStatus(Frozen):
         return sum(trial.condition.is_final for trial in self.trials)
 
     @property
+    def counted(self) -> int:
+        """Trials that ended, of those that count against max_trial_count."""
+        return sum(trial.condition.is_final and not trial.beside for trial in self.trials)
+
+    @property
     def failed(self) -> int:
         """Trials that count against max_failed_trial_count."""
         return self.count(TrialCondition.FAILED, TrialCondition.METRICS_UNAVAILABLE)
@@ -186,6 +194,7 @@ class Record(Frozen):
 
     `uid` tells a repeated save of one record from another record of the same name.
     `submitted` is False between the record and its Experiment: a crash there is taken up again.
+    `adopted`: somebody else made the Experiment; it is followed here, and `requested_by` asked to.
     """
 
     uid: str
@@ -196,6 +205,7 @@ class Record(Frozen):
     channel: str | None = None
     thread: Thread | None = None
     submitted: bool = False
+    adopted: bool = False
     stopped_by: str | None = None
     told: Told = Told()
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bot import insight, prior, spec, wording
+from bot import insight, notifications, prior, spec, wording
 from bot.engines.base import Engine, Query
 from bot.errors import NotFoundError, SpecError
 from bot.slack import command
@@ -93,7 +93,7 @@ def _follow(engine: Engine, experiment: Experiment, as_json: bool) -> Experiment
                 _print_trial(experiment, trial, as_json)
         if experiment.status.condition.is_final:
             return experiment
-        if (waits := _waits_for(experiment)) != said and not as_json:
+        if (waits := waits_for(experiment)) != said and not as_json:
             said = waits
             if said:
                 print(f"  {said}", flush=True)
@@ -103,11 +103,12 @@ def _follow(engine: Engine, experiment: Experiment, as_json: bool) -> Experiment
         experiment = _now(engine, experiment.name)
 
 
-def _waits_for(experiment: Experiment) -> str:
-    """What keeps it from getting on, in one line; "" if nothing does."""
+def waits_for(experiment: Experiment) -> str:
+    """What keeps it from getting on, each reason once, in one line; "" if nothing does."""
     status = experiment.status
-    troubles = [f"{each.message} {each.hint}".strip() for each in status.troubles]
-    return " ".join([status.message, *troubles]).strip()
+    troubles = [each.trouble for each in notifications.waits(status)]
+    said = [f"{each.message} {each.hint}".strip() for each in troubles]
+    return " ".join([status.message, *said]).strip()
 
 
 def _now(engine: Engine, name: str) -> Experiment:
@@ -122,7 +123,7 @@ def _running(experiment: Experiment) -> str:
     parts = [f"trial {t.number} {wording.percent(t.progress)}".strip() for t in running]
     left = insight.time_to_go(experiment, datetime.now(UTC))
     to_go = [f"{wording.about(left)} to go"] if left is not None else []
-    done = f"{experiment.status.finished} of {experiment.spec.max_trial_count} done"
+    done = f"{experiment.status.counted} of {experiment.spec.max_trial_count} done"
     return "  " + " · ".join([done, *parts, *to_go])
 
 
@@ -236,7 +237,7 @@ def _line(experiment: Experiment) -> str:
     result = f"{asked.objective_metric_name} {value:.4f}" if value is not None else "no optimum"
     parameters = _pairs(trial.parameters) if trial else ""
     when = f"{experiment.record.created.astimezone():%Y-%m-%d %H:%M}"
-    trials = f"{status.finished} of {asked.max_trial_count} trials"
+    trials = wording.done(experiment)
     return (
         f"{experiment.name}  {status.condition}  {result}  {trials}  {when}  {parameters}".strip()
     )

@@ -102,6 +102,17 @@ def count(many: int, noun: str) -> str:
     return f"{many} {noun}" if many == 1 else f"{many} {noun}s"
 
 
+def done(experiment: Experiment) -> str:
+    """4 of 10 trials; 4 of 10 trials + trial 0: how many ended, and which of those beside them."""
+    status = experiment.status
+    beside = [trial for trial in status.trials if trial.beside and trial.condition.is_final]
+    again = sum(not trial.known_good for trial in beside)
+    words = [f"{status.counted} of {count(experiment.spec.max_trial_count, 'trial')}"]
+    words += ["trial 0"] if again < len(beside) else []
+    words += [f"{again} tried again"] if again else []
+    return " + ".join(words)
+
+
 def state(experiment: Experiment) -> str:
     """🟢 Succeeded, ⚫ Deleted: a colour and the field's word."""
     status = experiment.status

@@ -33,7 +33,8 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
         "bot.engines.katib_status",
         "bot.engines.katib_records", "bot.engines.katib_reader", "bot.engines.katib_adopt",
         "bot.engines.katib_store", "bot.engines.kube_errors", "bot.engines.kube_refusals",
-        "bot.engines.katib_pods", "bot.engines.katib_waits", "bot.engines.katib_troubles",
+        "bot.engines.katib_pods", "bot.engines.katib_waits", "bot.engines.katib_complaints",
+        "bot.engines.katib_troubles",
     ),
     "effects": (
         "bot.engines.local_hardware", "bot.engines.local_wire", "bot.engines.local_process",

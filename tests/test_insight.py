@@ -131,10 +131,12 @@ def test_time_to_go_ends_with_the_budget() -> None:
     assert insight.time_to_go(experiment(trials, asked=asked), at(200)) == timedelta(0)
 
 
-def test_under_grid_the_known_good_trial_is_extra() -> None:
+def test_a_known_good_trial_beside_the_search_is_extra() -> None:
     space = {"learning_rate": {"list": [1e-3, 2e-3]}, "num_train_epochs": {"list": [1, 2]}}
     asked = wanted(algorithm_name="grid", training_parameters=space)
-    trials = [trial(n, 0.7, known_good=n == 0, start_time=at(60 * n)) for n in range(3)]
+    trials = [
+        trial(n, 0.7, known_good=n == 0, beside=n == 0, start_time=at(60 * n)) for n in range(3)
+    ]
     assert asked.max_trial_count == 4
     assert insight.time_to_go(experiment(trials, asked=asked), at(180)) == timedelta(seconds=120)
 

@@ -41,13 +41,13 @@ def test_a_clearly_better_value_is_told_with_the_one_before() -> None:
     better = trial(1, 0.72)
     found = experiment([trial(0, 0.7), better], told=TOLD)
     assert diff(found).replies == (NewBest(trial=better, previous_value=0.70),)
-    assert diff(found).replies[0].key == "best:1"
+    assert diff(found).replies[0].key == f"best:{NAME}-1"
     assert keys(told_of(found)) == []
 
 
 def test_many_new_bests_since_the_last_look_are_one_reply() -> None:
     found = experiment([trial(n, 0.7 + n / 50) for n in range(6)], told=TOLD)
-    assert keys(found) == ["best:5"]
+    assert keys(found) == [f"best:{NAME}-5"]
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_small_gains_add_up_until_they_are_worth_telling() -> None:
     first = told_of(experiment([trial(0, 0.7), trial(1, 0.703)], told=TOLD))
     assert first.record.told.best_value == 0.70
     second = experiment([trial(0, 0.7), trial(1, 0.703), trial(2, 0.706)], told=first.record.told)
-    assert keys(second) == ["best:2"]
+    assert keys(second) == [f"best:{NAME}-2"]
 
 
 def test_each_kind_of_failure_is_told_once() -> None:

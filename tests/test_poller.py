@@ -172,7 +172,7 @@ def test_what_has_changed_is_told_at_once(bench: Bench) -> None:
     bench.engine.put(experiment([trial(0, 0.7), trial(1, 0.9)]))
     bench.poller.poll_once()
     assert "2 of 10" in bench.card()
-    assert bench.replies() == ["started", "best:1"]
+    assert bench.replies() == ["started", f"best:{NAME}-1"]
 
 
 def test_what_slack_did_not_take_is_offered_again_though_nothing_changed(bench: Bench) -> None:

@@ -35,7 +35,7 @@ def recorded(recorder: Recorder, work: Callable[[End], None]) -> int:
     except TrialError as failure:
         return end.failed(failure)
     recorder.write(None)
-    return 0
+    return end.succeeded()
 
 
 class End:
@@ -50,6 +50,12 @@ class End:
     def watch(self) -> None:
         """From now on, another process' failure ends this one."""
         self._peers.watch(lambda failure: _leave(self.failed(failure)))
+
+    def succeeded(self) -> int:
+        """The work is done; returns the exit code."""
+        if not self._peers.unwatch():
+            _leave(0)
+        return 0
 
     def failed(self, failure: TrialError) -> int:
         """Tells the trial's failure, which may be another process'; returns its exit code."""

@@ -39,6 +39,10 @@ class Alone:
     def watch(self, act: Callable[[TrialError], None]) -> None:
         """Has `act` called, in another thread, once another process has failed."""
 
+    def unwatch(self) -> bool:
+        """The work is done: ends the watching. False if it does not end in time."""
+        return True
+
     def agree(self, failure: TrialError) -> TrialError:
         """The failure of the trial: `failure`, unless another process failed before."""
         return failure
@@ -65,9 +69,19 @@ class Peers(Alone):
         self._host = environment["MASTER_ADDR"]
         self._port = int(environment["MASTER_PORT"])
         self._hurry = threading.Event()
+        self._done = threading.Event()
+        self._watcher: threading.Thread | None = None
 
     def watch(self, act: Callable[[TrialError], None]) -> None:
-        threading.Thread(target=self._watch, args=(act,), daemon=True).start()
+        self._watcher = threading.Thread(target=self._watch, args=(act,), name="peers", daemon=True)
+        self._watcher.start()
+
+    def unwatch(self) -> bool:
+        # NB: a daemon thread inside torch while Python shuts down aborts the whole process.
+        self._done.set()
+        if self._watcher is not None:
+            self._watcher.join(CONNECT_S)
+        return self._watcher is None or not self._watcher.is_alive()
 
     def agree(self, failure: TrialError) -> TrialError:
         try:
@@ -106,7 +120,8 @@ class Peers(Alone):
         try:
             store = self._store()
             while not store.check([SAID]):
-                time.sleep(LOOK_S)
+                if self._done.wait(LOOK_S):
+                    return
             said = store.get(SAID)
         except _STORE_ERRORS:  # the Master is gone: the training will notice
             return

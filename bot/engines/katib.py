@@ -102,6 +102,9 @@ class KatibEngine:
         """What would be refused: by us, or by the cluster in a dry run of every object."""
         if found := (*self._places.refusal(spec, channel), *katib_command.refusals(spec)):
             return found
+        if any(site.entry(spec.name) for site in self._sites.values()):
+            known = taken(spec.name)
+            return (SpecError(known.message, hint=known.hint, field=known.field),)
         site = self._sites[self._places.of(channel)]
         return tuple(_dry_run(site, spec))
 
@@ -218,7 +221,7 @@ class KatibEngine:
     def stop(self, name: str, by: str) -> Experiment:
         site = self._site(name)
         entry = self._entry(site, name)
-        if entry.state.adopted:
+        if entry.record.adopted:
             raise EngineError(
                 f"`{name}` was not started here, so it is not deleted from here.",
                 hint=f"kubectl delete experiment {name} -n {site.cluster.namespace}",
@@ -266,7 +269,7 @@ class KatibEngine:
         site = self._site(name)
         entry, _ = self._with_experiment(site, name)
         wanted = _trial(self._look(site, entry), trial)
-        katib_resume.check_retry(entry.record.spec, entry.state, wanted)
+        katib_resume.check_retry(entry.record, entry.state, wanted)
         log.info("%s: %s is tried again (%s)", name, wanted.name, by)
 
         def change(record: Record, state: State) -> tuple[Record, State]:
@@ -303,12 +306,13 @@ class KatibEngine:
         record = Record(
             uid=found["metadata"]["uid"], spec=katib_adopt.spec_of(found), created=self._now(),
             requested_by=requested_by, requested_by_name=requested_by_name, channel=channel,
-            submitted=True,
+            submitted=True, adopted=True,
         )  # fmt: skip
-        site.create(record, State(adopted=True, fetched=True, created=True))
+        # NB: the label first: without it the Experiment of a record would never be seen.
         label = {"metadata": {"labels": {katib_objects.LABEL_EXPERIMENT: name}}}
         answer = site.kube.patch(path, label)
         site.experiments.put(msgspec.json.decode(answer, type=KatibExperiment))
+        site.create(record, State(fetched=True, created=True))
         return self._advance(site, name)
 
     def close(self) -> None:

@@ -52,6 +52,7 @@ RESOURCES: Mapping[str, Resource] = {
     each.kind: each for each in (CLAIMS, EXPERIMENTS, JOBS, PYTORCHJOBS, TRAINJOBS)
 }
 UID = "katib-tune/uid"
+CURVE_LINES, CURVE_BYTES = 100_000, 8_000_000
 READ_WRITE_MANY = "ReadWriteMany"
 # The ends that are ours: Katib goes on unless we delete the Experiment.
 OURS = (endings.STOPPED, endings.BUDGET_REACHED)
@@ -95,9 +96,21 @@ def advance(site: Site, entry: Entry, now: datetime) -> Experiment:
         _clean(site, record, state)
     elif record.submitted:
         entry = _prepare(site, entry, now)
-        entry = _note(site, entry, now)
-        entry = _end_if_over(site, entry, now)
+        if not entry.state.ending:
+            return _follow(site, entry, now)
     return look(site, entry, now)
+
+
+def _follow(site: Site, entry: Entry, now: datetime) -> Experiment:
+    """Note what has ended: trials, and the whole."""
+    _ask_suggestion(site, entry)
+    shown = look(site, entry, now)
+    noted = _note(site, entry, shown, now)
+    if noted is not entry:
+        entry, shown = noted, look(site, noted, now)
+    for ending in _endings(site, entry, shown.status, now):
+        return look(site, end(site, entry, ending), now)
+    return shown
 
 
 def end(site: Site, entry: Entry, ending: Ending, by: str | None = None) -> Entry:
@@ -129,17 +142,17 @@ def end(site: Site, entry: Entry, ending: Ending, by: str | None = None) -> Entr
 
 def _prepare(site: Site, entry: Entry, now: datetime) -> Entry:
     """Volume, fetch job, Experiment, own trials: the next of them that is not there yet."""
-    if entry.state.adopted:
+    if entry.record.adopted:
         return entry
     try:
         if not entry.state.fetched:
             entry = _fetch(site, entry, now)
         if entry.state.fetched and not entry.state.created and not entry.state.ending:
-            entry = _create(site, entry, now)
+            entry = _create(site, entry)
         if entry.state.created and not entry.state.ending:
-            _make_own_trials(site, entry)
-    except ApiError as error:
-        if not error.is_permanent:
+            entry = _make_own_trials(site, entry, now)
+    except EngineError as error:
+        if not _is_final(error):
             raise
         # What the cluster refuses for good ends it, in the cluster's own words.
         return end(site, entry, endings.failed(str(error), now))
@@ -151,14 +164,15 @@ def _fetch(site: Site, entry: Entry, now: datetime) -> Entry:
     job = katib_objects.fetch_job(spec, site.cluster)
     if job is None:
         return _changed(site, name, fetched=True)
-    here = site.cluster.namespace
     found = _find(site, JOBS, job["metadata"]["name"])
     if found is None:
         claim = katib_objects.volume_claim(spec, site.cluster)
         assert claim is not None, "whatever is fetched is fetched into a volume"
-        _post(site, CLAIMS, claim)
-        _post(site, JOBS, job)
+        _post(site, CLAIMS, claim, entry.record)
+        _post(site, JOBS, job, entry.record)
         return entry
+    if found.metadata.annotations.get(UID) != entry.record.uid:
+        raise _taken(site, JOBS, found.metadata.name)
     conditions = found.status.conditions
     pods = [p for p in site.watched(name).pods.values() if _job_of(p) == found.metadata.name]
     if katib_wire.condition(conditions, "Complete"):
@@ -168,24 +182,17 @@ def _fetch(site: Site, entry: Entry, now: datetime) -> Entry:
     if failed := katib_wire.condition(conditions, "Failed"):
         said = site.watched(name).ends.get(found.metadata.name)
         words = said.message if said else failed.message
-        site.kube.delete(JOBS.path(here, found.metadata.name))
-        site.kube.delete(CLAIMS.path(here, name))
         return end(
             site, entry, endings.failed(f"Model and data could not be fetched: {words}", now)
         )
     return entry
 
 
-def _create(site: Site, entry: Entry, now: datetime) -> Entry:
+def _create(site: Site, entry: Entry) -> Entry:
     """The Experiment, which then owns the volume; and the fetch job has done its work."""
     record, here = entry.record, site.cluster.namespace
     body = katib_objects.experiment(record.spec, _cluster(site, entry.state))
-    body["metadata"]["annotations"] = {UID: record.uid}
-    answer = _post(site, EXPERIMENTS, body)
-    made = msgspec.json.decode(answer, type=KatibExperiment)
-    if made.metadata.annotations.get(UID) != record.uid:
-        sentence = f"An Experiment `{record.name}` of somebody else's is in `{here}` already."
-        return end(site, entry, endings.failed(sentence, now))
+    made = msgspec.json.decode(_post(site, EXPERIMENTS, body, record), type=KatibExperiment)
     site.experiments.put(made)
     fetch = katib_objects.fetch_job(record.spec, site.cluster)
     if fetch is not None:
@@ -204,20 +211,36 @@ def _create(site: Site, entry: Entry, now: datetime) -> Entry:
     return _changed(site, record.name, created=True, own=own)
 
 
-def _make_own_trials(site: Site, entry: Entry) -> None:
-    made = site.experiments.get(entry.record.name)
+def _make_own_trials(site: Site, entry: Entry, now: datetime) -> Entry:
+    record, state = entry.record, entry.state
+    made = site.experiments.get(record.name)
     if made is None:
-        return
-    for own in entry.state.own:
-        if own.name in entry.state.outcomes or site.made(own.name):
+        return entry
+    for own in state.own:
+        if own.name in state.outcomes or site.made(own.name):
             continue
         job = katib_objects.own_trial(
-            entry.record.spec, _cluster(site, entry.state), own.name, own.parameters,
+            record.spec, _cluster(site, state), own.name, own.parameters,
             role="baseline" if own.known_good else "retry",
         )  # fmt: skip
         job["metadata"]["ownerReferences"] = [_owner(made)]
-        _post(site, RESOURCES[job["kind"]], job)
-        site.note_made(own.name)
+        try:
+            _post(site, RESOURCES[job["kind"]], job, record)
+        except EngineError as error:
+            if not _is_final(error):
+                raise
+            # It has failed, and the search goes on.
+            refused = _own_status(own, []).model_copy(
+                update={
+                    "condition": TrialCondition.FAILED, "reason": "Refused",
+                    "message": str(error), "completion_time": now,
+                }
+            )  # fmt: skip
+            outcomes = {**entry.state.outcomes, own.name: refused}
+            entry = _changed(site, record.name, outcomes=outcomes)
+        else:
+            site.note_made(own.name)
+    return entry
 
 
 def _cluster(site: Site, state: State) -> Cluster:
@@ -231,15 +254,45 @@ def _owner(made: KatibExperiment) -> Json:
     }  # fmt: skip
 
 
-def _post(site: Site, resource: Resource, body: Json) -> bytes:
-    """Create, or the one that is there already."""
+class _Taken(EngineError):
+    """Something of that name is there, and is not ours."""
+
+
+def _taken(site: Site, resource: Resource, name: str) -> _Taken:
+    return _Taken(
+        f"{resource.kind} `{name}` in the namespace `{site.cluster.namespace}` is somebody else's.",
+        hint="Choose another name.",
+    )
+
+
+def _is_final(error: EngineError) -> bool:
+    """Whether trying again is of no use."""
+    return isinstance(error, _Taken) or (isinstance(error, ApiError) and error.is_permanent)
+
+
+def _post(site: Site, resource: Resource, body: Json, record: Record) -> bytes:
+    """Create, or the one that we have created already.
+
+    Raises:
+        _Taken: it is somebody else's.
+    """
+    metadata = body["metadata"]
+    metadata["annotations"] = {**metadata.get("annotations", {}), UID: record.uid}
     here = site.cluster.namespace
     try:
         return site.kube.post(resource.path(here), body)
     except ApiError as error:
         if not error.is_taken:
             raise
-        return site.kube.get(resource.path(here, body["metadata"]["name"]))
+    there = site.kube.get(resource.path(here, metadata["name"]))
+    if not _is_ours(there, record):
+        raise _taken(site, resource, metadata["name"])
+    return there
+
+
+def _is_ours(answer: bytes, record: Record) -> bool:
+    found = msgspec.json.decode(answer, type=katib_wire.Object)
+    return found.metadata.annotations.get(UID) == record.uid
 
 
 def _find(site: Site, resource: Resource, name: str) -> katib_wire.Job | None:
@@ -259,7 +312,7 @@ def _changed(site: Site, name: str, **noted: Any) -> Entry:
 # --- noting what has ended ------------------------------------------------------------------------
 
 
-def _note(site: Site, entry: Entry, now: datetime) -> Entry:
+def _note(site: Site, entry: Entry, shown: Experiment, now: datetime) -> Entry:
     """Remember how own trials ended, and why others failed."""
     name, state = entry.record.name, entry.state
     watched = site.watched(name)
@@ -274,9 +327,7 @@ def _note(site: Site, entry: Entry, now: datetime) -> Entry:
         if outcome := _outcome(site, entry.record, own, mine, watched, now):
             outcomes[own.name] = outcome
     failed = {
-        trial.name
-        for trial in look(site, entry, now).status.trials
-        if trial.condition == TrialCondition.FAILED
+        trial.name for trial in shown.status.trials if trial.condition == TrialCondition.FAILED
     }
     ends = {**state.ends, **{t: end for t, end in watched.ends.items() if t in failed}}
     logs = {**state.logs, **{t: text for t, text in watched.logs.items() if t in failed}}
@@ -313,16 +364,22 @@ def _outcome(
         words = {"reason": end.reason if end else done.reason,
                  "message": end.message if end else done.message}  # fmt: skip
         return trial.model_copy(update={"condition": TrialCondition.FAILED, **words, **times})
-    text = watched.logs.get(own.name) or _tail(site, pods)
+    text = _whole_log(site, pods) or watched.logs.get(own.name, "")
     names = (record.spec.objective_metric_name, *record.spec.additional_metric_names)
     observed = katib_pods.observation_of(text, names)
     done_trial = trial.model_copy(update={"observation": observed, **times})
     return katib_trials.succeeded(record.spec, done_trial)
 
 
-def _tail(site: Site, pods: list[Pod]) -> str:
+def _whole_log(site: Site, pods: list[Pod]) -> str:
+    """What an own trial printed, all of its curve; "" if its pod is gone."""
     primary = [pod for pod in pods if katib_pods.is_primary(pod)]
-    return site.tail(primary[-1]) if primary else ""
+    try:
+        return site.tail(primary[-1], CURVE_LINES, CURVE_BYTES) if primary else ""
+    except ApiError as error:
+        if error.is_missing or error.is_permanent:
+            return ""
+        raise
 
 
 def _own_trials(
@@ -366,16 +423,6 @@ def _gpu_seconds(site: Site, state: State, watched: Watched, now: datetime) -> d
 
 
 # --- the end --------------------------------------------------------------------------------------
-
-
-def _end_if_over(site: Site, entry: Entry, now: datetime) -> Entry:
-    if entry.state.ending:
-        return entry
-    _ask_suggestion(site, entry)
-    status = look(site, entry, now).status
-    for ending in _endings(site, entry, status, now):
-        return end(site, entry, ending)
-    return entry
 
 
 def _endings(site: Site, entry: Entry, status: ExperimentStatus, now: datetime) -> Iterator[Ending]:
@@ -425,35 +472,37 @@ def _is_gone(site: Site, name: str) -> bool:
 def _clean(site: Site, record: Record, state: State) -> None:
     """Delete what would still run or cost: everything, if the end was ours."""
     ending = state.ending
-    if ending is None or state.adopted or site.is_clean(record.name):
+    if ending is None or record.adopted or site.is_clean(record.name):
         return
-    here, name = site.cluster.namespace, record.name
     ended_by_us = ending.reason in OURS or not state.created
     if ended_by_us:
         fetch = katib_objects.fetch_job(record.spec, site.cluster)
         if fetch is not None:
-            site.kube.delete(JOBS.path(here, fetch["metadata"]["name"]))
-            site.kube.delete(CLAIMS.path(here, name))
-        _delete_experiment(site, record)
+            _delete(site, JOBS, fetch["metadata"]["name"], record)
+            _delete(site, CLAIMS, record.name, record)
+        _delete(site, EXPERIMENTS, record.name, record)
     if ended_by_us or ending.reason == DELETED or not record.spec.retain_trials:
         resource = RESOURCES[katib_objects.trial_kind(record.spec, site.cluster)]
         for own in state.own:
-            site.kube.delete(resource.path(here, own.name))
-    site.note_clean(name)
+            _delete(site, resource, own.name, record)
+    site.note_clean(record.name)
 
 
-def _delete_experiment(site: Site, record: Record) -> None:
-    """Delete the Experiment, if it is the one that we made."""
-    path = EXPERIMENTS.path(site.cluster.namespace, record.name)
+def _delete(site: Site, resource: Resource, name: str, record: Record) -> None:
+    """Delete what is there under that name, if it is what we made."""
+    path = resource.path(site.cluster.namespace, name)
     try:
-        found = msgspec.json.decode(site.kube.get(path), type=KatibExperiment)
+        answer = site.kube.get(path)
     except ApiError as error:
         if error.is_missing:
             return
         raise
-    if found.metadata.annotations.get(UID) == record.uid:
-        site.kube.delete(path, uid=found.metadata.uid)
-        site.experiments.drop(record.name, found.metadata.uid)
+    if not _is_ours(answer, record):
+        return
+    uid = msgspec.json.decode(answer, type=katib_wire.Object).metadata.uid
+    site.kube.delete(path, uid=uid)
+    if resource == EXPERIMENTS:
+        site.experiments.drop(name, uid)
 
 
 def is_waiting(site: Site, shown: Experiment) -> bool:

@@ -139,7 +139,9 @@ def _pod_templates(job: Json) -> list[Json]:
         for replica in replicas.values():
             replica["template"] = dict(replica["template"])
         return [replica["template"] for replica in replicas.values()]
-    return [job["spec"]["template"]] if job["kind"] == "Job" else []
+    if job["kind"] == "TrainJob":
+        return list(job["spec"]["podTemplateOverrides"])
+    return [job["spec"]["template"]]
 
 
 def _pod_labels(spec: TuneSpec, role: str) -> dict[str, str]:
@@ -182,7 +184,7 @@ def fetch_job(spec: TuneSpec, cluster: Cluster) -> Json | None:
         "image": cluster.trainer_image,
         "command": list(SHELL),
         "args": [script],
-        "env": _secrets(spec),
+        "env": [*_environment(spec), *_secrets(spec)],
         "volumeMounts": [{"name": VOLUME, "mountPath": WORKSPACE}],
     }
     pod_spec: Json = {
@@ -274,8 +276,11 @@ def _pytorch_job(spec: TuneSpec, cluster: Cluster, values: dict[str, str]) -> Js
 
 
 def _train_job(spec: TuneSpec, cluster: Cluster, values: dict[str, str]) -> Json:
-    pod = _pod(spec, cluster, values)["spec"]
+    template = _pod(spec, cluster, values)
+    pod = template["spec"]
     container = pod["containers"][0]
+    # NB: Trainer knows activeDeadlineSeconds from 2.2 on; an older one drops it.
+    late = spec.trial_active_deadline_seconds
     overrides = {
         name: value
         for name, value in pod.items()
@@ -286,6 +291,7 @@ def _train_job(spec: TuneSpec, cluster: Cluster, values: dict[str, str]) -> Json
         "apiVersion": "trainer.kubeflow.org/v1alpha1",
         "kind": "TrainJob",
         "spec": {
+            **({"activeDeadlineSeconds": late} if late else {}),
             "runtimeRef": {
                 "apiGroup": "trainer.kubeflow.org",
                 "kind": "ClusterTrainingRuntime",
@@ -303,6 +309,7 @@ def _train_job(spec: TuneSpec, cluster: Cluster, values: dict[str, str]) -> Json
             "podTemplateOverrides": [
                 {
                     "targetJobs": [{"name": "node"}],
+                    "metadata": template["metadata"],
                     "spec": {**overrides, "containers": [mounts]},
                 }
             ],
@@ -321,7 +328,7 @@ def _pod(spec: TuneSpec, cluster: Cluster, values: dict[str, str]) -> Json:
     if resources := _resources(spec, template):
         container["resources"] = {"requests": dict(resources), "limits": dict(resources)}
     if spec.env_per_trial:
-        container["env"] = [{"name": k, "value": v} for k, v in spec.env_per_trial.items()]
+        container["env"] = _environment(spec)
     volumes, mounts = _volumes(spec, template)
     if mounts:
         container["volumeMounts"] = mounts
@@ -373,6 +380,10 @@ def _volume(spec: TuneSpec, *, read_only: bool) -> Json:
     if read_only:
         claim["readOnly"] = True
     return {"name": VOLUME, "persistentVolumeClaim": claim}
+
+
+def _environment(spec: TuneSpec) -> list[Json]:
+    return [{"name": name, "value": value} for name, value in spec.env_per_trial.items()]
 
 
 def _secrets(spec: TuneSpec) -> list[Json]:

@@ -45,24 +45,24 @@ class Permission:
 
 PERMISSIONS: tuple[Permission, ...] = (
     Permission(
-        "", "configmaps", ("get", "list", "watch", "create", "update", "patch", "delete"),
+        "", "configmaps", ("get", "list", "watch", "create", "update"),
         "keep the record of each Experiment",
     ),
     Permission(
         "kubeflow.org", "experiments", ("get", "list", "watch", "create", "patch", "delete"),
         "start, follow, extend and stop Experiments",
     ),
-    Permission("kubeflow.org", "trials", ("get", "list", "watch"), "follow the trials"),
+    Permission("kubeflow.org", "trials", ("list", "watch"), "follow the trials"),
     Permission("kubeflow.org", "suggestions", ("get",), "say why a search does not start"),
-    Permission("", "pods", ("get", "list", "watch"), "say why a trial does not start"),
+    Permission("", "pods", ("list", "watch"), "say why a trial does not start"),
     Permission("", "pods", ("get",), "show what a trial printed", subresource="log"),
     Permission("", "events", ("list", "watch"), "say what Kubernetes refuses"),
     Permission(
-        "", "persistentvolumeclaims", ("get", "list", "create", "patch", "delete"),
+        "", "persistentvolumeclaims", ("get", "create", "patch", "delete"),
         "keep model and data for the trials",
     ),
     Permission(
-        "batch", "jobs", ("get", "list", "create", "patch", "delete"),
+        "batch", "jobs", ("get", "create", "delete"),
         "fetch model and data, and run trial 0 of a Job",
     ),
     Permission(

@@ -123,19 +123,35 @@ def end_of(pod: Pod, log: str) -> tuple[str, str] | None:
     Args:
         log: its last lines, cleaned.
     """
-    if whole := _end_of_pod(pod):
-        return whole
-    statuses = [*(pod.status.init_container_statuses or ()), *(pod.status.container_statuses or ())]
-    ended = [(each, each.state.terminated) for each in statuses]
-    failed = [(each, end) for each, end in ended if end is not None and end.exit_code != 0]
-    programs = [(each, end) for each, end in failed if each.name not in COLLECTORS]
-    for each, end in sorted(programs, key=lambda pair: pair[1].reason != "OOMKilled"):
-        if pod.metadata.deletion_timestamp and end.exit_code in DELETION_CODES:
-            continue
-        return _end_of_container(each.name, end, log)
+    if outside := end_from_outside(pod):
+        return outside
+    failed = _failed(pod)
+    programs = [end for each, end in failed if each.name not in COLLECTORS]
+    for end in programs:
+        if not (pod.metadata.deletion_timestamp and end.exit_code in DELETION_CODES):
+            return why_failed(end.exit_code, log)
     if failed and not programs and pod.metadata.deletion_timestamp is None:
         return "MetricsCollectorFailed", _collector_failed(failed[0][1])
     return None
+
+
+def end_from_outside(pod: Pod) -> tuple[str, str] | None:
+    """What ended a pod that its program could not know of; None if nothing did.
+
+    Of a trial of several pods this is the trial's end, whichever pod it was.
+    """
+    if whole := _end_of_pod(pod):
+        return whole
+    for each, end in _failed(pod):
+        if each.name not in COLLECTORS and (found := _end_of_container(pod, each.name, end)):
+            return found
+    return None
+
+
+def _failed(pod: Pod) -> list[tuple[ContainerStatus, Terminated]]:
+    statuses = [*(pod.status.init_container_statuses or ()), *(pod.status.container_statuses or ())]
+    ended = [(each, each.state.terminated) for each in statuses]
+    return [(each, end) for each, end in ended if end is not None and end.exit_code != 0]
 
 
 def _end_of_pod(pod: Pod) -> tuple[str, str] | None:
@@ -157,7 +173,7 @@ def _end_of_pod(pod: Pod) -> tuple[str, str] | None:
     return None
 
 
-def _end_of_container(name: str, end: Terminated, log: str) -> tuple[str, str]:
+def _end_of_container(pod: Pod, name: str, end: Terminated) -> tuple[str, str] | None:
     if end.reason == "OOMKilled":
         return "OutOfMemory", f"The container `{name}` ran out of memory and was killed."
     if end.reason in CANNOT_START:
@@ -165,9 +181,9 @@ def _end_of_container(name: str, end: Terminated, log: str) -> tuple[str, str]:
             "StartError",
             f"The container `{name}` could not be started: {_sentence(end.message)}",
         )
-    if end.reason == "ContainerStatusUnknown":
+    if end.reason == "ContainerStatusUnknown" and pod.metadata.deletion_timestamp is None:
         return "NodeLost", f"The end of the container `{name}` is not known. {end.message}".strip()
-    return why_failed(end.exit_code, log)
+    return None
 
 
 def _collector_failed(end: Terminated) -> str:

@@ -7,7 +7,7 @@ from bot.engines.katib_state import State
 from bot.engines.katib_wire import KatibExperiment
 from bot.errors import EngineError
 from bot.spec import TuneSpec
-from bot.status import TrialStatus
+from bot.status import Record, TrialStatus
 
 # With a new search pod these raise "An unknown trial has been passed": they cannot be resumed.
 FORGETFUL = ("grid", "multivariate-tpe", "cmaes", "sobol")
@@ -22,7 +22,9 @@ def check_extension(
         EngineError: it would not; `field` says which setting forbids it.
     """
     name, tried = spec.name, made.status.trials
-    if max_trial_count <= max(tried, made.spec.max_trial_count or 0):
+    # An extension that the cluster has taken and the record has not: it may be asked for again.
+    is_half_done = spec.max_trial_count < max_trial_count == made.spec.max_trial_count
+    if not is_half_done and max_trial_count <= max(tried, made.spec.max_trial_count or 0):
         raise EngineError(
             f"`{name}` has {tried} trials of {made.spec.max_trial_count}; {max_trial_count} is "
             "not more.",
@@ -77,20 +79,22 @@ def check_parallel(
         )
 
 
-def check_retry(spec: TuneSpec, state: State, trial: TrialStatus) -> None:
+def check_retry(record: Record, state: State, trial: TrialStatus) -> None:
     """Whether a trial may be tried again, as a job of ours beside Katib's trials.
 
     Raises:
         EngineError: it still runs, or the Experiment has ended or is not ours.
     """
-    if state.adopted:
+    if record.adopted:
         raise EngineError(
-            f"`{spec.name}` was not started here, so its trials cannot be tried again from here."
+            f"`{record.name}` was not started here, so its trials cannot be tried again from here."
         )
     if state.ending:
         raise EngineError(
-            f"`{spec.name}` has ended: none of its trials can be tried again.",
+            f"`{record.name}` has ended: none of its trials can be tried again.",
             hint="Start a new Experiment with the same line.",
         )
     if not trial.condition.is_final:
-        raise EngineError(f"`{trial.name}` has not ended yet.", hint="Wait until it has.")
+        raise EngineError(
+            f"Trial {trial.number} (`{trial.name}`) has not ended yet.", hint="Wait until it has."
+        )

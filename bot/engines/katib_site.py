@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
@@ -37,6 +38,7 @@ from bot.status import Record
 log = logging.getLogger(__name__)
 
 FIRST_LIST_S = 30.0
+FAULT_GRACE_S = 10.0
 LOG_LINES = 200
 LOG_BYTES = 65536
 KEPT_LOGS = 500
@@ -70,6 +72,8 @@ class Watched:
     gone: dict[str, tuple[str, float]] = field(default_factory=dict)
     ends: dict[str, End] = field(default_factory=dict)
     logs: dict[str, str] = field(default_factory=dict)
+    # What ended a trial's Workers from outside: the Master's own words know nothing of it.
+    felled: dict[str, End] = field(default_factory=dict)
     # Names of trials in the order in which they were first looked at.
     order: tuple[str, ...] = ()
     # What the Suggestion said when it failed.
@@ -110,6 +114,8 @@ class Site:
             kube, EVENTS.path(here), Event, field="type=Warning", changed=self._event_changed
         )
         self._started = False
+        # Mirrors that were read once; since when they cannot be.
+        self._faulty: dict[Mirror[Any], float | None] = {}
 
     # --- watching ---------------------------------------------------------------------------------
 
@@ -131,12 +137,28 @@ class Site:
                     mirror.start()
         for mirror in self._mirrors:
             if not mirror.wait(FIRST_LIST_S) or mirror.error:
-                raise mirror.error or EngineError(
-                    f"The namespace `{self.cluster.namespace}` could not be read within "
-                    f"{FIRST_LIST_S:g} seconds.",
-                    hint="`katib-tune doctor` says what is wrong with the cluster.",
-                )
+                self._tolerate(mirror)
+            else:
+                self._faulty[mirror] = None
         return self
+
+    def _tolerate(self, mirror: Mirror[Any]) -> None:
+        """A watch that begins anew is no trouble while it takes a moment only.
+
+        Raises:
+            EngineError: it was never read, or could not be for FAULT_GRACE_S.
+        """
+        error = mirror.error
+        if mirror in self._faulty:
+            since = self._faulty[mirror] or time.monotonic()
+            self._faulty[mirror] = since
+            if error is None or time.monotonic() - since < FAULT_GRACE_S:
+                return
+        raise error or EngineError(
+            f"The namespace `{self.cluster.namespace}` could not be read within "
+            f"{FIRST_LIST_S:g} seconds.",
+            hint="`katib-tune doctor` says what is wrong with the cluster.",
+        )
 
     def close(self) -> None:
         with self._lock:
@@ -157,8 +179,9 @@ class Site:
             trials = katib_trials.in_order(known.trials.values(), kept)
             known.order = tuple(trial.metadata.name for trial in trials)
             return Watched(
-                dict(known.trials), dict(known.pods), dict(known.gone),
-                dict(known.ends), dict(known.logs), known.order, known.suggestion,
+                trials=dict(known.trials), pods=dict(known.pods), gone=dict(known.gone),
+                ends={**known.ends, **known.felled}, logs=dict(known.logs),
+                order=known.order, suggestion=known.suggestion,
             )  # fmt: skip
 
     def note_suggestion(self, name: str, words: str) -> None:
@@ -179,7 +202,7 @@ class Site:
         """Let go of what an Experiment that is closed has left behind here."""
         with self._lock:
             if known := self._watched.get(name):
-                known.gone, known.ends, known.logs = {}, {}, {}
+                known.gone, known.ends, known.felled, known.logs = {}, {}, {}, {}
             self._clean.discard(name)
             self._made = {each for each in self._made if not each.startswith(f"{name}-")}
 
@@ -367,7 +390,10 @@ class Site:
 
     def _catch_log(self, name: str, pod: Pod) -> None:
         """Read a pod's last lines as soon as it ends: Katib deletes it within seconds."""
-        if not katib_pods.has_ended(pod) or not katib_pods.is_primary(pod):
+        if not katib_pods.has_ended(pod):
+            return
+        if not katib_pods.is_primary(pod):
+            self._note_felled(name, pod)
             return
         with self._lock:
             ours = name in self._entries
@@ -376,6 +402,13 @@ class Site:
             self._reading[pod.metadata.uid] = self._readers.submit(self._read_end, name, pod)
             while len(self._reading) > KEPT_LOGS:
                 self._reading.pop(next(iter(self._reading)))
+
+    def _note_felled(self, name: str, pod: Pod) -> None:
+        trial, end = katib_pods.trial_of(pod), katib_pods.end_from_outside(pod)
+        with self._lock:
+            if trial and end and name in self._entries:
+                known = self._watched.setdefault(name, Watched())
+                known.felled[trial] = End(reason=end[0], message=end[1])
 
     def _read_end(self, name: str, pod: Pod) -> None:
         trial = katib_pods.trial_of(pod)
@@ -406,7 +439,7 @@ class Site:
             known = self._watched.get(name)
             return known.logs.get(trial, "") if known else ""
 
-    def tail(self, pod: Pod) -> str:
+    def tail(self, pod: Pod, lines: int = LOG_LINES, most_bytes: int = LOG_BYTES) -> str:
         """A pod's last lines.
 
         Raises:
@@ -414,7 +447,7 @@ class Site:
         """
         answer = self.kube.get(
             PODS.path(self.cluster.namespace, pod.metadata.name, "log"),
-            container=katib_pods.log_container(pod), tailLines=LOG_LINES, limitBytes=LOG_BYTES,
+            container=katib_pods.log_container(pod), tailLines=lines, limitBytes=most_bytes,
         )  # fmt: skip
         return katib_pods.clean_log(answer.decode("utf-8", "replace"))
 

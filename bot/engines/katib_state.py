@@ -42,7 +42,6 @@ class State(Frozen):
         logs: the last lines of failed trials, by trial; a bounded number of them.
         ending: how it ends, once that is decided: by a person, a budget, or because it is over.
         trials: the trials as they ended; only once `ending` is set.
-        adopted: somebody else made the Experiment; nothing of it is created or deleted.
     """
 
     fetched: bool = False
@@ -56,4 +55,3 @@ class State(Frozen):
     logs: Mapping[str, str] = {}
     ending: Ending | None = None
     trials: tuple[TrialStatus, ...] = ()
-    adopted: bool = False

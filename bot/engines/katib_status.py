@@ -23,6 +23,8 @@ from bot.status import (
     Trouble,
 )
 
+FETCHING = "Model and data are being fetched into the Experiment's volume."
+
 
 @dataclass(frozen=True)
 class Seen:
@@ -50,13 +52,15 @@ def status(record: Record, state: State, seen: Seen) -> ExperimentStatus:
     spec = record.spec
     katibs = [trial_status(spec, each, seen.ends) for each in in_order(seen.trials, seen.order)]
     trials = state.trials if state.ending else tuple(_numbered(state, seen, katibs))
-    over = state.ending or _over(spec, state, seen, katibs, trials)
+    over = state.ending or _over(record, seen, katibs, trials)
     shown = endings.status_of(spec, trials, over, _going_on(seen, trials))
     hours = sum(state.gpu_seconds.values()) / 3600
     done = {trial.name for trial in trials if trial.condition.is_final}
     waiting = () if over else tuple(each for each in seen.troubles if each.trial not in done)
+    fetches = record.submitted and not (state.fetched or over or seen.experiment)
     return shown.model_copy(
         update={
+            "message": FETCHING if fetches else shown.message,
             "troubles": waiting,
             "gpu_hours": round(hours, 4) if spec.gpu else None,
         }
@@ -83,8 +87,9 @@ def _numbered(state: State, seen: Seen, katibs: Sequence[TrialStatus]) -> Iterat
     own = [(each.known_good, _own(each, state, seen)) for each in state.own]
     first = [trial for known_good, trial in own if known_good]
     again = [trial for known_good, trial in own if not known_good]
+    beside = {own.name for own in state.own}
     for number, trial in enumerate((*first, *katibs, *again)):
-        yield trial.model_copy(update={"number": number})
+        yield trial.model_copy(update={"number": number, "beside": trial.name in beside})
 
 
 def _own(own: OwnTrial, state: State, seen: Seen) -> TrialStatus:
@@ -105,11 +110,7 @@ def _own(own: OwnTrial, state: State, seen: Seen) -> TrialStatus:
 
 
 def _over(
-    spec: TuneSpec,
-    state: State,
-    seen: Seen,
-    katibs: Sequence[TrialStatus],
-    trials: Sequence[TrialStatus],
+    record: Record, seen: Seen, katibs: Sequence[TrialStatus], trials: Sequence[TrialStatus]
 ) -> Ending | None:
     """Its end, if Katib says so and nothing of it runs any more."""
     made = seen.experiment
@@ -118,7 +119,7 @@ def _over(
         return None
     # After a failure of the whole nobody waits for trial 0; a good end waits for every trial.
     awaited = katibs if newest.type == "Failed" else trials
-    if _is_at_work(state, made, katibs) or not all(t.condition.is_final for t in awaited):
+    if _is_at_work(record, made, katibs) or not all(t.condition.is_final for t in awaited):
         return None
     dates = (made.status.completion_time, newest.last_transition_time)
     time = max((date for date in dates if date), default=made.metadata.creation_timestamp)
@@ -126,7 +127,7 @@ def _over(
     return Ending(
         condition=ExperimentCondition(newest.type),
         reason=newest.reason,
-        message=_sentence(spec, newest, seen.suggestion, katibs),
+        message=_sentence(record.spec, newest, seen.suggestion, katibs),
         time=time,
     )
 
@@ -144,14 +145,14 @@ def _is_extended(made: KatibExperiment) -> bool:
     return done and most > made.status.trials
 
 
-def _is_at_work(state: State, made: KatibExperiment, katibs: Sequence[TrialStatus]) -> bool:
+def _is_at_work(record: Record, made: KatibExperiment, katibs: Sequence[TrialStatus]) -> bool:
     """Whether Katib's trials still run: it does not stop them, and what they find still counts.
 
     One that it counts and that was not seen is still to come; in somebody else's Experiment it may
     have been deleted long ago.
     """
     now = made.status
-    unseen = len(katibs) < now.trials and not state.adopted
+    unseen = len(katibs) < now.trials and not record.adopted
     return bool(now.trials_running or now.trials_pending or unseen)
 
 

@@ -7,17 +7,16 @@ Katib says Running all the while. What has gone on since is no trouble any more.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-
-import msgspec
+from functools import cached_property
 
 from bot.algorithms import ALGORITHMS
-from bot.engines import katib_pods, katib_waits, katib_wire, kube_refusals
+from bot.engines import katib_complaints, katib_pods, katib_waits, katib_wire
 from bot.engines.katib_waits import Wait
 from bot.engines.katib_wire import Event, KatibExperiment, KatibTrial, Pod
-from bot.engines.kube_errors import Call
+from bot.engines.kube_refusals import INJECTION_LABEL
 from bot.status import TrialCondition, Trouble
 
 # A controller tries again at least so often; what it has not said since has gone well.
@@ -28,17 +27,12 @@ NO_METRICS_AFTER_S = 60.0
 SEARCH_READY_WITHIN_S = 120.0
 FIRST_TRIAL_WITHIN_S = 180.0
 REFUSED = ("FailedCreate", "FailedCreatePod", "FailedCreateService")
-RECONCILE_ERROR = "ReconcileError"
 TRIAL_KINDS = ("Trial", "PyTorchJob", "Job", "TrainJob", "JobSet")
 WHOLE_KINDS = ("Experiment", "Suggestion")
 SEARCH_KINDS = ("ReplicaSet", "Deployment")
 # Katib's trials have eight letters and digits after the Experiment's name; ours a word.
 TRIAL_ENDING = re.compile(r"(?:[a-z0-9]{8}|baseline|fetch|retry-\d+)$")
 JOBSET_ENDING = re.compile(r"-node-\d+$")
-_FORBIDDEN = re.compile(r'([a-z]+)[\w.]* "([^"]*)" is forbidden: ')
-_REPEATED = re.compile(
-    r"^(?:\(combined from similar events\): )?(?:Error creating: |Failed to reconcile: )?"
-)
 OVERTAKEN = "the object has been modified"
 
 
@@ -51,6 +45,19 @@ class View:
     trials: Sequence[KatibTrial]
     experiment: KatibExperiment | None
     now: datetime
+
+    @cached_property
+    def pods_of(self) -> Mapping[str, Sequence[Pod]]:
+        """The pods by their trial or job."""
+        found: dict[str, list[Pod]] = {}
+        for pod in self.pods:
+            found.setdefault(katib_pods.trial_of(pod), []).append(pod)
+        return found
+
+    @cached_property
+    def conditions(self) -> Mapping[str, TrialCondition]:
+        """The conditions of Katib's trials, by name."""
+        return {trial.metadata.name: _condition(trial) for trial in self.trials}
 
     def age_s(self, time: datetime | None) -> float:
         """Seconds since then; 0 if it is not known."""
@@ -129,6 +136,8 @@ def _is_claim_of(view: View, pod: Pod, event: Event) -> bool:
 def _search(view: View, pod: Pod, wait: Wait | None) -> Iterator[Trouble]:
     """Without its search pod an Experiment makes no trials, and says nothing."""
     if wait is None:
+        if pod.metadata.deletion_timestamp:
+            return
         ready = next((c for c in pod.status.conditions or () if c.type == "Ready"), None)
         late = pod.status.phase == "Running" and ready is not None and ready.status == "False"
         since = ready.last_transition_time if ready else None
@@ -149,14 +158,17 @@ def _search(view: View, pod: Pod, wait: Wait | None) -> Iterator[Trouble]:
 def _of_events(view: View, events: Iterable[Event]) -> Iterator[Trouble]:
     # The newest first: of several refusals of one trial, the last is told.
     for event in reversed(list(events)):
-        if event.reason not in (*REFUSED, RECONCILE_ERROR) or OVERTAKEN in event.message:
+        if (
+            event.reason not in (*REFUSED, katib_complaints.RECONCILE_ERROR)
+            or OVERTAKEN in event.message
+        ):
             continue
         trial = _subject(view, event)
         if trial is None or _is_settled(view, trial, event):
             continue
-        wait = _refusal(event)
+        wait = katib_complaints.complaint(event)
         first = event.first_timestamp or event.event_time or event.metadata.creation_timestamp
-        if wait.reason == "WebhookRefused" or view.age_s(first) >= REFUSAL_GRACE_S:
+        if wait.reason == katib_complaints.WEBHOOK_REFUSED or view.age_s(first) >= REFUSAL_GRACE_S:
             yield _trouble(wait, trial)
 
 
@@ -173,7 +185,7 @@ def _subject(view: View, event: Event) -> str | None:
     if about.kind not in TRIAL_KINDS:
         return None
     name = JOBSET_ENDING.sub("", about.name)
-    if name in {trial.metadata.name for trial in view.trials}:
+    if name in view.conditions:
         return name
     return name if TRIAL_ENDING.match(name.removeprefix(prefix)) else None
 
@@ -183,13 +195,12 @@ def _is_settled(view: View, trial: str, event: Event) -> bool:
     seen = katib_waits.last_seen(event)
     if seen is None or view.age_s(seen) > RETRIES_S:
         return True
-    made = {t.metadata.name: t for t in view.trials}
-    if trial in made and _condition(made[trial]).is_final:
+    if trial in view.conditions and view.conditions[trial].is_final:
         return True
     if trial == f"{view.name}-fetch" and view.experiment is not None:
         return True
     if trial:
-        since = [p for p in view.pods if katib_pods.trial_of(p) == trial]
+        since = list(view.pods_of.get(trial, ()))
     else:
         search = event.involved_object.kind in SEARCH_KINDS
         since = [p for p in view.pods if not search or katib_pods.is_search(p)]
@@ -202,62 +213,15 @@ def _condition(trial: KatibTrial) -> TrialCondition:
     return TrialCondition(newest.type) if newest else TrialCondition.CREATED
 
 
-def _refusal(event: Event) -> Wait:
-    """What a controller was refused: the API server's own words, read as any refusal of its."""
-    said = _REPEATED.sub("", event.message)
-    about = event.involved_object
-    namespace = about.namespace or event.metadata.namespace
-    forbidden = _FORBIDDEN.search(said)
-    if forbidden or "admission webhook" in said or "failed calling webhook" in said:
-        what = "/".join(forbidden.groups()) if forbidden else "pods"
-        call = Call("POST", f"/api/v1/namespaces/{namespace}/{what}")
-        body = msgspec.json.encode({"message": said, "reason": "Forbidden"})
-        error = kube_refusals.read(403, body, call)
-        return Wait(reason=_word(said), message=error.message, hint=error.hint)
-    if event.reason == RECONCILE_ERROR:
-        return _unreconciled(about.kind, said)
-    return Wait(
-        reason="FailedCreate",
-        message=katib_waits.sentence(f"{about.kind} `{about.name}` cannot make its pods: {said}"),
-        hint="It is tried again; if this stays, ask who runs the cluster.",
-    )
-
-
-def _word(said: str) -> str:
-    if "exceeded quota" in said or "failed quota" in said:
-        return "QuotaExceeded"
-    if "denied the request" in said:
-        return "WebhookRefused"
-    if "failed calling webhook" in said:
-        return "WebhookDown"
-    return "PodForbidden"
-
-
-def _unreconciled(kind: str, said: str) -> Wait:
-    hint = "Katib tries again and again: stop the Experiment if it cannot succeed."
-    if "no matches for kind" in said:
-        hint = (
-            "Katib does not know that kind: install its operator, then restart Katib's controller."
-        )
-    elif kind == "Suggestion":
-        hint = "Its search service fails: look at the log of the search pod."
-    return Wait(
-        reason=RECONCILE_ERROR,
-        message=katib_waits.sentence(f"Katib cannot go on with this {kind}: {said}"),
-        hint=hint,
-    )
-
-
 # --- what should have happened by now -------------------------------------------------------------
 
 
 def _without_metrics(view: View) -> Iterator[Trouble]:
     """Trials whose job ended well and which Katib still looks at: it has nothing to end them by."""
-    for trial in view.trials:
-        if _condition(trial) is not TrialCondition.RUNNING:
+    for trial, condition in view.conditions.items():
+        if condition is not TrialCondition.RUNNING:
             continue
-        mine = [p for p in view.pods if katib_pods.trial_of(p) == trial.metadata.name]
-        primary = [p for p in mine if katib_pods.is_primary(p)]
+        primary = [p for p in view.pods_of.get(trial, ()) if katib_pods.is_primary(p)]
         if not primary or any(p.status.phase != "Succeeded" for p in primary):
             continue
         ended = [end for pod in primary if (end := _finished(pod))]
@@ -267,7 +231,7 @@ def _without_metrics(view: View) -> Iterator[Trouble]:
             reason="NoMetrics",
             message="The training ended well, but Katib has no metric of it and waits for ever.",
             hint=_metrics_hint(primary),
-            trial=trial.metadata.name,
+            trial=trial,
         )
 
 
@@ -283,7 +247,7 @@ def _metrics_hint(pods: Sequence[Pod]) -> str:
         space = pods[0].metadata.namespace
         return (
             "Its pod has no metrics collector. Label the namespace: kubectl label namespace "
-            f"{space} {kube_refusals.INJECTION_LABEL}=enabled"
+            f"{space} {INJECTION_LABEL}=enabled"
         )
     return "Does the program print objective_metric_name as `name=value`, a number?"
 

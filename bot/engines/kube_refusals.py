@@ -134,6 +134,7 @@ def _by_webhook(answer: Answer) -> ApiError | None:
     if found is None:
         return None
     words = (found["words"] or "").strip()
+    words += "." if words and words[-1] not in ".!?" else ""
     if INJECTION_LABEL in words:
         hint = (
             "Without the label Katib reads no metrics there. Set it: "

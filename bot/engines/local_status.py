@@ -80,6 +80,8 @@ def experiment(
     record: Record, trials: Sequence[TrialStatus], ending: Ending | None, message: str = ""
 ) -> Experiment:
     """An Experiment as it is; it has ended when its end is decided and no trial runs any more."""
+    inside = {trial.number for trial in counted(record.spec, trials)}
+    trials = tuple(t.model_copy(update={"beside": t.number not in inside}) for t in trials)
     over = ending if all(trial.condition.is_final for trial in trials) else None
     started = any(trial.start_time for trial in trials)
     condition = ExperimentCondition.RUNNING if started else ExperimentCondition.CREATED

@@ -35,7 +35,7 @@ def extended(before: Experiment, after: Experiment) -> Message:
     count = wording.count(after.spec.max_trial_count, "trial")
     ended = before.status.condition.is_final
     runs = "had ended; it goes on with" if ended else "runs"
-    finished = f"{after.status.finished} ended so far"
+    finished = f"{after.status.counted} ended so far"
     return _one(f"*{b.escape(after.name)}* {runs} up to {count} now; {finished}.")
 
 

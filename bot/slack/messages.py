@@ -63,7 +63,7 @@ def card(experiment: Experiment, now: datetime, capabilities: Container[str]) ->
 
 def _progress(experiment: Experiment) -> str:
     maximum = experiment.spec.max_trial_count
-    full = min(BAR, BAR * experiment.status.finished // maximum)
+    full = min(BAR, BAR * experiment.status.counted // maximum)
     ended = ""
     if experiment.status.condition.is_final:
         ended = f"\nEnded: {b.escape(wording.why_ended(experiment))}."
@@ -149,11 +149,13 @@ def _footer(experiment: Experiment, now: datetime) -> Block:
         left = insight.time_to_go(experiment, now)
         words += [f"about {wording.about(left)} to go"] if left else []
     words += [hours] if hours else []
-    return b.context(b.plain(" · ".join([*words, f"started by {parts.who(experiment)}"]), 300))
+    by = "followed for" if experiment.record.adopted else "started by"
+    return b.context(b.plain(" · ".join([*words, f"{by} {parts.who(experiment)}"]), 300))
 
 
 def _buttons(experiment: Experiment, capabilities: Container[str]) -> Iterator[Element]:
-    if not experiment.status.condition.is_final and "stop" in capabilities:
+    ours = not experiment.record.adopted and "stop" in capabilities
+    if ours and not experiment.status.condition.is_final:
         sure = b.confirm(
             "Stop this Experiment?",
             "Running trials are killed. The best so far and all finished trials are kept.",
@@ -183,10 +185,11 @@ def reply(notification: Notification, experiment: Experiment) -> Message:
 
 
 def _started(experiment: Experiment) -> Message:
-    wanted = experiment.spec
+    wanted, first = experiment.spec, experiment.status.known_good_trial
+    beside = ", and beside them the known-good default (trial 0)" if first and first.beside else ""
     text = (
         f"🚀 Started: up to {wording.count(wanted.max_trial_count, 'trial')}, "
-        f"{wanted.parallel_trial_count} at a time. Searched by {wanted.algorithm_name}:"
+        f"{wanted.parallel_trial_count} at a time{beside}. Searched by {wanted.algorithm_name}:"
     )
     space = command.show_hyperparameters(wanted.searched)
     return _message(text, [b.section(text), b.preformatted(parts.cut(space, parts.MAX_COPY))])
@@ -249,9 +252,11 @@ def _end_words(experiment: Experiment, optimum: TrialStatus | None) -> str:
     end = insight.ended(experiment)
     after = f" after {wording.duration(insight.elapsed(experiment, end))}" if end else ""
     failed = f", {status.failed} failed" if status.failed else ""
+    unfinished = status.count(TrialCondition.KILLED)
+    killed = f", {unfinished} killed" if unfinished else ""
     used = f", {hours}" if (hours := wording.gpu_hours(status.gpu_hours)) else ""
-    ended = f"🏁 *{experiment.name}* ended{after}: {why} ({status.finished} of "
-    ended += f"{wording.count(wanted.max_trial_count, 'trial')}{failed}{used})."
+    ended = f"🏁 *{experiment.name}* ended{after}: {why} ("
+    ended += f"{wording.done(experiment)}{failed}{killed}{used})."
     # The engine's own sentence says why it failed; elsewhere our words do.
     if status.message and status.condition.value == "Failed":
         ended += f"\n{b.escape(b.clip(status.message, 1000))}"
@@ -344,7 +349,9 @@ def started(experiment: Experiment, permalink: str | None) -> Message:
 def stopping(experiment: Experiment) -> Message:
     """To whoever stopped it, or came too late for that."""
     name, why = experiment.name, wording.why_ended(experiment)
-    text = f"*{name}* has ended: {b.escape(why)}. The best so far is kept: `/katib-best {name}`"
+    text = f"*{name}* has ended: {b.escape(why)}."
+    if experiment.status.optimal_trial:
+        text += f" The best so far is kept: `/katib-best {name}`"
     if not experiment.status.condition.is_final:
         text = f"*{name}* is being stopped; the best so far is kept."
     return _message(text, [b.section(text)])

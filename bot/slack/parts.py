@@ -51,9 +51,9 @@ def what(spec: TuneSpec) -> str:
 
 
 def progress(experiment: Experiment) -> str:
-    """4 of 10 trials · 2 running · 1 failed."""
+    """4 of 10 trials + trial 0 · 2 running · 1 failed."""
     status = experiment.status
-    words = [f"{status.finished} of {wording.count(experiment.spec.max_trial_count, 'trial')}"]
+    words = [wording.done(experiment)]
     kinds = {
         "running": status.count(TrialCondition.RUNNING),
         "failed": status.failed,
@@ -122,7 +122,8 @@ def summary(experiment: Experiment, now: datetime, link: str | None = None) -> s
 def facts(experiment: Experiment, now: datetime) -> str:
     """How many trials, when, by whom."""
     when = _date(insight.ended(experiment) or experiment.record.created, now)
-    return f"{progress(experiment)} · {when} · by {b.code(who(experiment), 40)}"
+    by = "followed for" if experiment.record.adopted else "by"
+    return f"{progress(experiment)} · {when} · {by} {b.code(who(experiment), 40)}"
 
 
 def _date(when: datetime, now: datetime) -> str:

@@ -190,5 +190,7 @@ def find_trial(name: str, status: ExperimentStatus, text: str) -> TrialStatus:
     if found is None:
         numbers = [trial.number for trial in status.trials]
         has = f"trials {min(numbers)} to {max(numbers)}" if numbers else "none yet"
+        if len(numbers) == 1:
+            has = f"only trial {numbers[0]}"
         raise NotFoundError(f"`{name}` has no trial `{text}`.", hint=f"It has {has}.")
     return found

@@ -26,6 +26,7 @@ from bot.slack import command
 from tests import guide
 
 Json = dict[str, Any]
+Change = tuple[int, bytes]  # a version, and the line of the watch that brings it
 NAMESPACE = "bench"
 EXPERIMENT_PATH = EXPERIMENTS.path(NAMESPACE)
 TRIAL_PATH = TRIALS.path(NAMESPACE)
@@ -187,19 +188,21 @@ class Contents:
             b",".join(items[start:end]),
         )
 
-    def changes(self, path: str, count: int) -> list[bytes]:
-        """That many MODIFIED events of one object, each with a newer version, in parts."""
+    def changes(self, path: str, count: int) -> list[Change]:
+        """That many MODIFIED events of one object, each with a newer version."""
         first = self.first[path]
-        lines = []
+        changes = []
         for _ in range(count):
-            meta = {**first["metadata"], "resourceVersion": str(self._next())}
-            lines.append(encoded({"type": "MODIFIED", "object": {**first, "metadata": meta}}))
-        return lines
+            version = self._next()
+            meta = {**first["metadata"], "resourceVersion": str(version)}
+            line = encoded({"type": "MODIFIED", "object": {**first, "metadata": meta}})
+            changes.append((version, line))
+        return changes
 
 
 class Handler(BaseHTTPRequestHandler):
     contents: Contents
-    watchers: dict[str, list[queue.Queue[bytes]]]
+    watchers: dict[str, list[queue.Queue[Change]]]
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
 
@@ -216,10 +219,10 @@ class Handler(BaseHTTPRequestHandler):
         """Send `count` changes down the watches of a path; the answer is the last version."""
         address = urlsplit(self.path)
         count = int(parse_qs(address.query)["count"][0])
-        lines = self.contents.changes(address.path, count)
-        for watcher in self.watchers[address.path]:
-            for line in lines:
-                watcher.put(line)
+        changes = self.contents.changes(address.path, count)
+        for watcher in list(self.watchers[address.path]):  # one that ends takes itself out
+            for change in changes:
+                watcher.put(change)
         self._reply(str(self.contents.version).encode())
 
     def _reply(self, body: bytes) -> None:
@@ -233,15 +236,16 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         self.wfile.flush()
-        mine: queue.Queue[bytes] = queue.Queue()
+        mine: queue.Queue[Change] = queue.Queue()
+        version = self.contents.version
         self.watchers[path].append(mine)
         bookmark = b'{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"%d"}}}'
         try:
             while True:
                 try:
-                    line = mine.get(timeout=BOOKMARK_S)
+                    version, line = mine.get(timeout=BOOKMARK_S)
                 except queue.Empty:
-                    line = bookmark % self.contents.version
+                    line = bookmark % version
                 self.wfile.write(b"%x\r\n%s\n\r\n" % (len(line) + 1, line))
         except OSError:
             self.watchers[path].remove(mine)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -17,6 +19,31 @@ from tests.cluster.resources import Json, Resource, key_of
 MERGE_PATCH = "application/merge-patch+json"
 TIMEOUT_S = 30.0
 FIELD_MANAGER = "stand-in"
+
+
+UP = "TEST_CLUSTER_UP"
+NO_CLUSTER = (
+    "No cluster to test against. Set KUBECONFIG to one with Katib and the training operator "
+    f"(for example kind, then Katib's and the operator's manifests), or {UP} to a program that "
+    "starts an API server with their CRDs and prints the path of an administrator's kubeconfig."
+)
+
+
+def find_kubeconfig() -> str:
+    """The path of an administrator's kubeconfig: KUBECONFIG, or what TEST_CLUSTER_UP prints.
+
+    Raises:
+        RuntimeError: there is no cluster, and how to get one.
+    """
+    if path := os.environ.get("KUBECONFIG"):
+        return path
+    program = os.environ.get(UP)
+    if not program:
+        raise RuntimeError(NO_CLUSTER)
+    run = subprocess.run([program], stdout=subprocess.PIPE, text=True, timeout=300, check=False)
+    if run.returncode or not run.stdout.strip():
+        raise RuntimeError(f"{UP}={program} started no cluster (exit code {run.returncode}).")
+    return run.stdout.split()[-1]
 
 
 class ApiError(Exception):

@@ -2,38 +2,24 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import uuid
 from collections.abc import Iterator
 
 import pytest
 
-from tests.cluster.api import Api
+from tests.cluster.api import Api, find_kubeconfig
 from tests.cluster.katib_refusals import INJECTION_LABEL
 from tests.cluster.resources import EXPERIMENTS, NAMESPACES
 from tests.cluster.run import Controllers, controllers, katib_runs_in
-
-UP = "TEST_CLUSTER_UP"
-NO_CLUSTER = (
-    "No cluster to test against. Set KUBECONFIG to one with Katib and the training operator "
-    f"(for example kind, then Katib's and the operator's manifests), or {UP} to a program that "
-    "starts an API server with their CRDs and prints the path of an administrator's kubeconfig."
-)
 
 
 @pytest.fixture(scope="session")
 def kubeconfig() -> str:
     """The path of an administrator's kubeconfig."""
-    if path := os.environ.get("KUBECONFIG"):
-        return path
-    program = os.environ.get(UP)
-    if not program:
-        pytest.fail(NO_CLUSTER)
-    run = subprocess.run([program], stdout=subprocess.PIPE, text=True, timeout=300, check=False)
-    if run.returncode or not run.stdout.strip():
-        pytest.fail(f"{UP}={program} started no cluster (exit code {run.returncode}).")
-    return run.stdout.split()[-1]
+    try:
+        return find_kubeconfig()
+    except RuntimeError as error:
+        pytest.fail(str(error))
 
 
 @pytest.fixture(scope="session")

@@ -113,6 +113,10 @@ class Informer:
                 self._take(event["type"], event["object"])
         except urllib3.exceptions.HTTPError:
             return version
+        except ValueError:
+            # NB: a TLS stream that is shut down while it is read may end with undeciphered bytes.
+            if not self._stopped.is_set():
+                raise
         finally:
             with self._lock:
                 self._response = None

@@ -122,6 +122,31 @@ def controllers(
         yield Controllers(api, node, database, search)
 
 
+@contextmanager
+def training_operator(kubeconfig: str) -> Iterator[None]:
+    """The training operator alone, for a node that runs pods; nothing where the real one is."""
+    api = Api(kubeconfig)
+    if api.list(DEPLOYMENTS, labelSelector="control-plane=kubeflow-training-operator"):
+        yield
+        return
+    with ExitStack() as stack:
+        informers = {
+            one: Informer(api, one, INDEX.get(one)) for one in (PYTORCHJOBS, PODS, SERVICES)
+        }
+        recorder = Recorder(api)
+        controller = PyTorchJobController(
+            api, informers[PYTORCHJOBS], informers[PODS], informers[SERVICES], recorder
+        )
+        queue = _queue("pytorchjobs", controller.reconcile)
+        _feed(informers[PYTORCHJOBS], queue, key_of)
+        for resource in (PODS, SERVICES):
+            _feed(informers[resource], queue, _owner_key("PyTorchJob"))
+        for part in (recorder, queue, *informers.values()):
+            part.start()
+            stack.callback(part.stop)
+        yield
+
+
 def _node(
     api: Api, informers: Mapping[Resource, Informer], database: Database, recorder: Recorder
 ) -> Node:

@@ -253,6 +253,23 @@ def test_what_keeps_a_trial_from_starting_is_said(
     assert until(engine, name, is_over).status.troubles == ()
 
 
+def test_a_worker_that_is_killed_for_want_of_memory_is_why_its_trial_failed(
+    engine: KatibEngine, standins: Controllers, shared_namespace: str
+) -> None:
+    def choose(facts: PodFacts) -> Recording:
+        if facts.role == "worker":
+            return Recording(failure=Failure.OOM_KILLED, last_s=FIRST_LINES)
+        return Recording((Line("error: connection closed by peer"),), never_ends=True)
+
+    standins.node.play(shared_namespace, choose)
+    wanted = a_training(num_workers=2, max_trial_count=1, known_good_trial=False)
+    name = start(engine, wanted)
+    over = until(engine, name, is_over).status
+    standins.node.play(shared_namespace, play)
+    assert over.trials[0].reason == "OutOfMemory"
+    assert "ran out of memory" in over.trials[0].message
+
+
 def test_an_experiment_deleted_by_hand_is_news_and_keeps_its_best(
     engine: KatibEngine, objective: Objective, api: Api, shared_namespace: str
 ) -> None:
@@ -273,7 +290,8 @@ def test_a_new_engine_goes_on_where_the_last_one_was(
     second = make_engine(kubeconfig, shared_namespace)
     assert second.get(name).record == engine.get(name).record
     over = until(engine, name, is_over)
-    assert second.get(name).status == over.status
+    assert over in engine.poll()  # its end is noted
+    wait_until(lambda: second.get(name).status == over.status, "the same end in the second one")
     second.close()
     engine.mark_told(name, Told(started=True, ended=True))
     third = make_engine(kubeconfig, shared_namespace)

@@ -99,7 +99,7 @@ def test_news_of_every_reign_come_once_while_leaders_fall_one_after_the_other(pa
         pair.engine.put(experiment(trials))
         fallen.line.is_cut = True  # while it tells, perhaps: it stops as soon as its time is up
         until(lambda fallen=fallen: pair.leading() not in (None, fallen), "another leader")
-        until(lambda number=number: f"best:{number}" in pair.told(), f"the news of {number}")
+        until(lambda number=number: f"best:{NAME}-{number}" in pair.told(), f"the news of {number}")
         fallen.line.is_cut = False
     pair.engine.put(ended(trials))
     until(lambda: pair.engine.get(NAME).record.told.ended, "the end")

@@ -330,7 +330,7 @@ def test_a_value_that_katib_would_break_is_refused(value: str) -> None:
     assert refusal.field == "a" and "cannot pass through Katib" in refusal.message
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(SPECS)
 def test_every_placeholder_is_declared_and_every_parameter_used(spec: TuneSpec) -> None:
     body = katib_objects.experiment(spec, CLUSTER)["spec"]
@@ -460,3 +460,29 @@ def test_every_object_is_written_in_the_order_of_its_creation() -> None:
             "name": "own", "objective_metric_name": "x", "objective_function": "f",
             "objective_source": guide.SOURCE, "parameters": {"a": {"list": ["ok", "it's"]}},
         }), CLUSTER)  # fmt: skip
+
+
+def test_a_train_job_has_its_deadline_and_its_pods_are_found_as_ours() -> None:
+    template = TrialTemplate(trial_kind="TrainJob", labels={"queue": "a"}, annotations={"n": "1"})
+    cluster = CLUSTER.model_copy(update={"template": template})
+    asked = typed("default on default name=x deadline=60s")
+    job = katib_objects.baseline(asked, cluster)
+    assert job is not None
+    assert job["spec"]["activeDeadlineSeconds"] == 60
+    [override] = job["spec"]["podTemplateOverrides"]
+    assert override["metadata"]["labels"] == {
+        "queue": "a",
+        "katib.kubeflow.org/experiment": asked.name,
+        **katib_objects.labels(asked, "baseline"),
+    }
+    assert override["metadata"]["annotations"]["n"] == "1"
+
+
+def test_the_environment_reaches_the_job_that_fetches_too() -> None:
+    asked = typed(
+        "org/model on org/data learning_rate=1e-5..1e-3 name=x env.HTTPS_PROXY=http://p:1"
+    )
+    job = katib_objects.fetch_job(asked, CLUSTER)
+    assert job is not None
+    [container] = job["spec"]["template"]["spec"]["containers"]
+    assert {"name": "HTTPS_PROXY", "value": "http://p:1"} in container["env"]

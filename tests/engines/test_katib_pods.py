@@ -11,6 +11,7 @@ import pytest
 
 from bot.engines.katib_pods import (
     clean_log,
+    end_from_outside,
     end_of,
     gpu_seconds,
     has_ended,
@@ -265,6 +266,26 @@ def test_a_pod_that_was_deleted_did_not_fail(code: int) -> None:
     deleted = {"deletionTimestamp": at(50)}
     assert end_of(pod("Failed", {"pytorch": ended(code)}, meta=deleted), "loss=1") is None
     assert end_of(pod("Failed", {"pytorch": ended(5)}, meta=deleted), "error: no") is not None
+
+
+def test_what_came_from_outside_is_told_from_what_the_program_did() -> None:
+    killed, failed = ended(137, "OOMKilled"), ended(5)
+    assert end_from_outside(pod("Failed", {"pytorch": killed})) == (
+        "OutOfMemory",
+        "The container `pytorch` ran out of memory and was killed.",
+    )
+    assert (end_from_outside(pod("Failed", {}, reason="Evicted")) or ("",))[0] == "Evicted"
+    assert end_from_outside(pod("Failed", {"pytorch": failed})) is None
+    collector = {"pytorch": ended(0), "metrics-logger-and-collector": killed}
+    assert end_from_outside(pod("Failed", collector)) is None
+
+
+def test_a_container_whose_end_nobody_saw_was_on_a_lost_node() -> None:
+    said = "The container could not be located when the pod was terminated"
+    states = {"pytorch": ended(137, "ContainerStatusUnknown", said)}
+    reason, message = end_of(pod("Failed", states), "") or ("", "")
+    assert (reason, message.endswith(said)) == ("NodeLost", True)
+    assert end_of(pod("Failed", states, meta={"deletionTimestamp": at(9)}), "") is None
 
 
 # What it held

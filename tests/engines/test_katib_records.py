@@ -75,7 +75,7 @@ RECORDS = st.builds(
     ),
 )  # fmt: skip
 STATES = st.builds(
-    State, fetched=st.booleans(), node=TEXT, created=st.booleans(), adopted=st.booleans(),
+    State, fetched=st.booleans(), node=TEXT, created=st.booleans(),
     order=st.lists(TEXT, max_size=2).map(tuple),
     own=st.lists(
         st.builds(OwnTrial, name=TEXT, parameters=st.dictionaries(TEXT, SCALARS, max_size=2),

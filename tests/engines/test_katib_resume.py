@@ -17,7 +17,7 @@ from bot.engines.katib_wire import (
 )
 from bot.errors import EngineError
 from bot.status import Ending, ExperimentCondition, TrialCondition
-from tests.experiments import trial, wanted
+from tests.experiments import experiment, trial, wanted
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -56,6 +56,12 @@ def test_not_more_trials_than_now_is_no_extension() -> None:
     assert "more than 4" in error.hint
 
 
+def test_an_extension_that_only_the_cluster_knows_of_may_be_asked_for_again() -> None:
+    spec = wanted(algorithm_name="random", max_trial_count=2, parallel_trial_count=1)
+    check_extension(spec, ended(), made(most=4, policy="LongRunning"), 4)
+    assert "more than 4" in refusal(spec, ended(), made(most=4, policy="LongRunning"), 3).hint
+
+
 def test_the_policy_never_forbids_it_and_says_which_ones_do_not() -> None:
     error = refusal(wanted(), ended(), made(), 5)
     assert error.field == "resume_policy"
@@ -87,12 +93,13 @@ def test_so_many_trials_run_at_once_as_there_are() -> None:
 
 
 def test_only_a_trial_that_has_ended_is_tried_again_while_its_experiment_runs() -> None:
-    check_retry(wanted(), State(), trial(1, 0.5))
+    ours = experiment([]).record
+    check_retry(ours, State(), trial(1, 0.5))
     running = trial(1, condition=TrialCondition.RUNNING)
-    for state, of, words in (
-        (State(), running, "not ended yet"),
-        (ended(), trial(1, 0.5), "has ended"),
-        (State(adopted=True), trial(1, 0.5), "not started here"),
+    for record, state, of, words in (
+        (ours, State(), running, "not ended yet"),
+        (ours, ended(), trial(1, 0.5), "has ended"),
+        (ours.model_copy(update={"adopted": True}), State(), trial(1, 0.5), "not started here"),
     ):
         with pytest.raises(EngineError, match=words):
-            check_retry(wanted(), state, of)
+            check_retry(record, state, of)

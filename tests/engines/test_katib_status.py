@@ -346,7 +346,7 @@ def own(of: OwnTrial, condition: TrialCondition, value: float | None = None) -> 
     seen = {"eval_loss": Observation(min=value, max=value, latest=value)} if value else {}
     return TrialStatus(
         name=of.name, number=0, condition=condition, parameters=of.parameters, observation=seen,
-        known_good=of.known_good, start_time=NOW,
+        known_good=of.known_good, beside=True, start_time=NOW,
         completion_time=NOW + timedelta(seconds=30) if condition.is_final else None,
     )  # fmt: skip
 
@@ -476,7 +476,12 @@ def test_while_the_last_trials_run_the_card_says_that_no_more_are_started() -> N
 
 def test_trials_of_an_adopted_experiment_may_be_gone() -> None:
     made = experiment(off("Running"), MAX_TRIALS, most=2, trials=2, completionTime=at(100))
-    assert shown(Seen(experiment=made), State(adopted=True)).condition == EXPERIMENT.SUCCEEDED
+    assert (
+        status(
+            record().model_copy(update={"adopted": True}), State(), Seen(experiment=made)
+        ).condition
+        == EXPERIMENT.SUCCEEDED
+    )
 
 
 def test_a_goal_that_is_reached_is_told_with_its_number() -> None:
@@ -584,3 +589,16 @@ def test_the_local_engine_says_the_same_of_the_same_facts() -> None:
     two = Seen(experiment=experiment(RUNNING), trials=[succeeded("a"), running("b", made=1)])
     going = shown(two)
     assert local_status.experiment(record(), going.trials, None).status == going
+
+
+def test_while_nothing_runs_yet_the_card_says_that_model_and_data_are_fetched() -> None:
+    assert "are being fetched" in shown().message
+    assert shown(state=State(fetched=True)).message == ""
+
+
+def test_trials_beside_katibs_own_do_not_count_against_the_maximum() -> None:
+    mine = {each.name: own(each, TRIAL.SUCCEEDED, 0.6) for each in (BASELINE, RETRY)}
+    seen = Seen(experiment=experiment(RUNNING), trials=[succeeded("a")], own=mine)
+    found = shown(seen, State(own=(BASELINE, RETRY)))
+    assert [trial.beside for trial in found.trials] == [True, False, True]
+    assert (found.counted, found.finished) == (1, 3)

@@ -585,6 +585,14 @@ def test_a_search_pod_that_never_gets_ready_is_told_after_two_minutes() -> None:
     assert "does not answer" in only([never(130)]).message
 
 
+def test_a_search_pod_that_is_being_deleted_is_no_trouble() -> None:
+    ready = {"type": "Ready", "status": "False", "lastTransitionTime": ago(300)}
+    gone = pod("tune-tpe-1", "Running", {"running": {}}, search=True, conditions=[ready])
+    assert found([gone]) != []
+    meta = msgspec.structs.replace(gone.metadata, deletion_timestamp=NOW)
+    assert found([msgspec.structs.replace(gone, metadata=meta)]) == []
+
+
 def test_a_search_pod_that_is_refused_is_told() -> None:
     said = QUOTA.replace("tune-abcdefgh-master-0", "tune-multivariate-tpe-5d4f9-abcde")
     refused = event("ReplicaSet", "tune-multivariate-tpe-5d4f9", "FailedCreate", said)

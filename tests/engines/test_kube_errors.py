@@ -41,7 +41,7 @@ def test_a_webhooks_own_sentence_reaches_the_person() -> None:
         CREATE, 400, f'admission webhook "validator.experiment.katib.kubeflow.org" denied the '
         f"request: {sentence}", "BadRequest",
     )  # fmt: skip
-    assert error.message == sentence
+    assert error.message == f"{sentence}."
     assert error.denied_by_webhook
     assert error.is_permanent
 

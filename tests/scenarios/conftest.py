@@ -48,8 +48,9 @@ class Bot:
         self.gate = state / "gate"
         self._process: subprocess.Popen[str] | None = None
 
-    def start(self) -> None:
-        environment = {
+    def environment(self) -> dict[str, str]:
+        """The settings of the process."""
+        return {
             **os.environ,
             "SLACK_BOT_TOKEN": self.workspace.bot_token,
             "SLACK_APP_TOKEN": self.workspace.app_token,
@@ -58,10 +59,12 @@ class Bot:
             "KATIB_TUNE_POLL_INTERVAL_S": "0.1",
             "KATIB_TUNE_ALLOW_CODE": "true",
         }
+
+    def start(self) -> None:
         with (self.state / "bot.log").open("a") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "bot", "serve"],
-                env=environment, stdout=subprocess.PIPE, stderr=log, text=True,
+                env=self.environment(), stdout=subprocess.PIPE, stderr=log, text=True,
             )  # fmt: skip
         assert self._process.stdout is not None
         first = self._process.stdout.readline()

@@ -239,6 +239,13 @@ def test_a_failure_says_its_cause_the_remedy_and_what_is_left() -> None:
     assert "1 more failure would end it" in shown
 
 
+def test_a_failure_that_was_no_fault_of_the_trial_says_to_retry_it() -> None:
+    lost = failed(3, "NodeLost", "The node of the trial's pod was lost.")
+    found = experiment([*TRIALS[:3], lost])
+    shown = read(messages.reply(failures(found.status)[0], found))
+    assert "Nothing is wrong with the trial itself: try it again." in shown
+
+
 def test_a_wait_says_what_waits_why_and_what_to_do() -> None:
     found = experiment(TRIALS, troubles=[trouble("Unschedulable", n) for n in (4, 5)])
     message = messages.reply(waits(found.status)[0], found)
@@ -566,3 +573,44 @@ def test_numbers_are_as_short_as_a_person_needs_them() -> None:
     assert [wording.number(value) for value in values] == [
         "3.1e-04", "0.7825", "16", "0", "1.2e+05", "true", "none", "cosine", "1235",
     ]  # fmt: skip
+
+
+BESIDE = (
+    trial(0, 0.712, known_good=True, beside=True),
+    trial(1, 0.70),
+    trial(2, 0.71, beside=True),
+    trial(3),
+)
+
+
+def test_trials_beside_the_count_are_told_beside_it() -> None:
+    asked = wanted(max_trial_count=2)
+    running = experiment(BESIDE, asked=asked)
+    assert "1 of 2 trials + trial 0 + 1 tried again · 1 running" in read(
+        messages.card(running, NOW, ALL)
+    )
+    started = read(messages.reply(Started(), running))
+    assert "and beside them the known-good default (trial 0)" in started
+    end = read(messages.reply(Ended(), ended(BESIDE[:3], asked=asked)))
+    assert "(1 of 2 trials + trial 0 + 1 tried again)" in end
+    assert "beside" not in read(messages.reply(Started(), experiment(TRIALS)))
+
+
+def test_the_end_says_how_many_trials_it_killed() -> None:
+    killed = trial(1, condition=TrialCondition.KILLED)
+    assert "2 of 10 trials, 1 killed" in read(
+        messages.reply(Ended(), ended([trial(0, 0.7), killed], reason="StoppedByUser"))
+    )
+
+
+def test_an_experiment_of_others_is_followed_for_somebody_and_not_stopped_from_here() -> None:
+    theirs = experiment(TRIALS, adopted=True, requested_by_name="ann")
+    card = read(messages.card(theirs, NOW, ALL))
+    assert "followed for ann" in card
+    assert "started by" not in card
+    assert messages.STOP not in json.dumps(messages.card(theirs, NOW, ALL).blocks)
+    assert "followed for `ann`" in read(messages.listing([theirs], NOW))
+
+
+def test_whoever_stops_what_has_no_best_is_not_sent_to_it() -> None:
+    assert "/katib-best" not in read(messages.stopping(ended([trial(0)])))
