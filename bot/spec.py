@@ -44,6 +44,8 @@ Strategy = Literal["min", "max", "latest"]
 MAX_NAME_LENGTH = 40  # Katib's webhook
 NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 QUANTITY = re.compile(r"[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?")
+ENDPOINT = re.compile(r"https?://[^\s/@?#]+/?")
+BUCKET = re.compile(r"[A-Za-z0-9][-\w.]*")
 SECRET = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[-._a-zA-Z0-9]+")
 PARAMETER_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")  # it stands in ${trialParameters.NAME}
 ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -280,6 +282,12 @@ class TuneSpec(Frozen):
         return self
 
     @property
+    def s3_uri(self) -> str:
+        """Bucket and key of a dataset in S3, for people; "" for any other dataset."""
+        names = (self.s3_bucket_name, (self.s3_file_key or "").lstrip("/"))
+        return f"s3://{'/'.join(filter(None, names))}" if self.s3_bucket_name else ""
+
+    @property
     def is_custom(self) -> bool:
         """Whether the trials run a custom objective instead of the trainer."""
         return bool(self.objective_function or self.objective_image)
@@ -407,24 +415,19 @@ def _identity(spec: TuneSpec) -> Iterator[SpecError]:
 
 
 S3_FIELDS = ("s3_endpoint_url", "s3_bucket_name", "s3_file_key")
+S3_OPTIONS = ("s3_region_name", "s3_access_key", "s3_secret_key")
 SECRET_FIELDS = ("model_access_token", "dataset_access_token", "s3_access_key", "s3_secret_key")
 
 
 def _source(spec: TuneSpec) -> Iterator[SpecError]:
     if not spec.is_custom:
         for field in ("model_uri", "dataset"):
-            if not getattr(spec, field) and not (field == "dataset" and spec.s3_bucket_name):
+            from_s3 = field == "dataset" and any(getattr(spec, each) for each in S3_FIELDS)
+            if not getattr(spec, field) and not from_s3:
                 yield SpecError(
                     f"`{field}` is missing.", hint="`default` names the shipped one.", field=field
                 )
-    given = [field for field in S3_FIELDS if getattr(spec, field)]
-    for field in S3_FIELDS if given else ():
-        if not getattr(spec, field):
-            yield SpecError(f"`{given[0]}` also needs `{field}`.", field=field)
-    if given and spec.dataset:
-        yield SpecError(
-            f"The data come from one place, not from `{spec.dataset}` and from S3.", field="dataset"
-        )
+    yield from _s3(spec)
     for field in SECRET_FIELDS:
         value = getattr(spec, field)
         if value and not SECRET.fullmatch(value):
@@ -433,6 +436,36 @@ def _source(spec: TuneSpec) -> Iterator[SpecError]:
                 hint="The token itself never goes into a spec: what you typed is not shown here.",
                 field=field,
             )
+
+
+def _s3(spec: TuneSpec) -> Iterator[SpecError]:
+    given = [field for field in (*S3_FIELDS, *S3_OPTIONS) if getattr(spec, field)]
+    if not given:
+        return
+    if spec.is_custom:
+        yield SpecError(f"A custom objective takes no `{given[0]}`.", field=given[0])
+        return
+    keys = S3_OPTIONS[1:] if any(field in given for field in S3_OPTIONS[1:]) else ()
+    for field in (*S3_FIELDS, *keys):
+        if field not in given:
+            yield SpecError(f"`{given[0]}` also needs `{field}`.", field=field)
+    if spec.dataset:
+        yield SpecError(
+            f"The data come from one place, not from `{spec.dataset}` and from S3.", field="dataset"
+        )
+    if spec.s3_endpoint_url and not ENDPOINT.fullmatch(spec.s3_endpoint_url):
+        # NB: not shown: people put `key:secret@` into addresses.
+        yield SpecError(
+            "`s3_endpoint_url` is an address of http or https, without keys in it.",
+            hint="For example https://s3.eu-central-1.amazonaws.com or http://minio.data:9000.",
+            field="s3_endpoint_url",
+        )
+    if spec.s3_bucket_name and not BUCKET.fullmatch(spec.s3_bucket_name):
+        yield SpecError(
+            f"`s3_bucket_name` is a bucket's name alone, not `{spec.s3_bucket_name}`.",
+            hint="What follows the bucket is `s3_file_key`.",
+            field="s3_bucket_name",
+        )
 
 
 def _objective(spec: TuneSpec) -> Iterator[SpecError]:

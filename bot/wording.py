@@ -176,4 +176,4 @@ def model(spec: TuneSpec) -> str:
 
 def dataset(spec: TuneSpec) -> str:
     """Where the data come from; "" for a custom objective."""
-    return "" if spec.is_custom else spec.dataset or f"s3://{spec.s3_bucket_name}"
+    return "" if spec.is_custom else spec.dataset or spec.s3_uri

@@ -19,6 +19,12 @@ BASE: dict[str, Any] = {
     "dataset": "default",
     "training_parameters": {"learning_rate": LEARNING_RATE},
 }
+S3: dict[str, Any] = {
+    "dataset": "",
+    "s3_endpoint_url": "https://s3.example",
+    "s3_bucket_name": "reviews",
+    "s3_file_key": "imdb/train",
+}
 CUSTOM: dict[str, Any] = {
     "name": "a",
     "objective_function": "f",
@@ -54,9 +60,35 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         "also needs",
     ),
     "two sources of data": (
-        {**BASE, "s3_bucket_name": "b", "s3_endpoint_url": "u", "s3_file_key": "k"},
+        {**BASE, **S3, "dataset": "imdb"},
         "dataset",
         "one place",
+    ),
+    "a bucket without a key": ({**BASE, **S3, "s3_file_key": None}, "s3_file_key", "also needs"),
+    "a key without a bucket": (
+        {**BASE, **S3, "s3_bucket_name": None},
+        "s3_bucket_name",
+        "also needs",
+    ),
+    "an access key without its secret key": (
+        {**BASE, **S3, "s3_access_key": "s3/access"},
+        "s3_secret_key",
+        "also needs",
+    ),
+    "an S3 endpoint that is no address": (
+        {**BASE, **S3, "s3_endpoint_url": "minio:9000"},
+        "s3_endpoint_url",
+        "http or https",
+    ),
+    "a bucket with a path": (
+        {**BASE, **S3, "s3_bucket_name": "reviews/imdb"},
+        "s3_bucket_name",
+        "name alone",
+    ),
+    "S3 for a custom objective": (
+        {**CUSTOM, "s3_endpoint_url": "https://u"},
+        "s3_endpoint_url",
+        "takes no",
     ),
     "an unknown type": ({**BASE, "transformer_type": "GPT"}, "transformer_type", "one of"),
     "no labels": ({**BASE, "num_labels": 0}, "num_labels", "at least 1"),
@@ -309,7 +341,9 @@ def test_wrong_types_are_told_together_one_per_field() -> None:
 
 @pytest.mark.parametrize("field", spec.SECRET_FIELDS)
 def test_a_token_instead_of_a_secrets_name_is_refused_and_not_repeated(field: str) -> None:
-    found = refusals({**BASE, field: "hf_abcdefghijklmnop"})
+    whole = {**S3, "s3_access_key": "s3/access", "s3_secret_key": "s3/secret"}
+    around = whole if field.startswith("s3_") else {}
+    found = refusals({**BASE, **around, field: "hf_abcdefghijklmnop"})
     assert [error.field for error in found] == [field]
     assert "hf_abc" not in str(found[0])
 

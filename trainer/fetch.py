@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from trainer import defaults, sources
+from trainer import config, defaults, sources
 from trainer.defaults import DATASET, DATASET_NAME, MODEL, MODEL_NAME, dataset_folder, model_folder
 
 Say = Callable[[str], None]
@@ -18,11 +18,15 @@ Say = Callable[[str], None]
 def run(args: argparse.Namespace, say: Say) -> None:
     """The command; every failure is a TrialError."""
     cache = args.cache or sources.cache_folder()
+    place = config.s3_place(args)
     if args.size:
-        say(_size_sentence(args, cache))
+        say(_size_sentence(args, place, cache))
         return
     _fetch_model(args.model, cache, say)
-    _fetch_dataset(args.dataset, cache, say)
+    if place:
+        _fetch_s3(place, cache, say)
+    else:
+        _fetch_dataset(args.dataset, cache, say)
 
 
 def _fetch_model(uri: str, cache: Path, say: Say) -> None:
@@ -51,6 +55,21 @@ def _fetch_dataset(uri: str, cache: Path, say: Say) -> None:
         say(f"Dataset {DATASET_NAME}: {path}, {_mb(_folder_size(path))}.")
 
 
+def _fetch_s3(place: sources.S3Place, cache: Path, say: Say) -> None:
+    folder = place.folder(cache)
+    if folder.is_dir():
+        say(f"Dataset {place.uri} is here: {folder}.")
+        return
+    from trainer.s3 import Storage
+
+    storage = Storage(place)
+    found = storage.find()
+    count = "1 object" if len(found.files) == 1 else f"{len(found.files)} objects"
+    say(f"Dataset {place.uri}: downloading {_mb(found.size)}, {count}.")
+    storage.download(found, folder)
+    say(f"Dataset {place.uri}: {folder}.")
+
+
 def _fetch_other(source: sources.Source, noun: sources.Noun, say: Say) -> None:
     if source.kind == "local":
         say(f"{noun.capitalize()} {source.uri} is here: {source.value}.")
@@ -66,11 +85,13 @@ def _fetch_other(source: sources.Source, noun: sources.Noun, say: Say) -> None:
     say(f"{what}: {hub.folder(source.value, noun)}.")
 
 
-def _size_sentence(args: argparse.Namespace, cache: Path) -> str:
+def _size_sentence(args: argparse.Namespace, place: sources.S3Place | None, cache: Path) -> str:
     parts = []
     if args.model == sources.DEFAULT and not model_folder(cache):
         parts.append((MODEL.size, f"{MODEL_NAME} weights"))
-    if args.dataset == sources.DEFAULT and not dataset_folder(cache).is_dir():
+    if place:
+        parts += _s3_parts(place, cache)
+    elif args.dataset == sources.DEFAULT and not dataset_folder(cache).is_dir():
         parts.append((DATASET.size, "movie-review sentences"))
     parts += _hub_parts(args.model, "model") + _hub_parts(args.dataset, "dataset")
     if not parts:
@@ -88,6 +109,14 @@ def _hub_parts(uri: str, noun: sources.Noun) -> list[tuple[int, str]]:
     if hub.cached(source.value, noun):
         return []
     return [(hub.cost(source.value, noun).size, source.value)]
+
+
+def _s3_parts(place: sources.S3Place, cache: Path) -> list[tuple[int, str]]:
+    if place.folder(cache).is_dir():
+        return []
+    from trainer.s3 import Storage
+
+    return [(Storage(place).find().size, place.uri)]
 
 
 def _folder_size(path: Path) -> int:

@@ -1,7 +1,8 @@
-"""Where a model or a dataset comes from: the shipped default, a folder, a package, or the hub."""
+"""Where a model or a dataset comes from: the default, a folder, a package, the hub, or S3."""
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import os
 import re
@@ -27,6 +28,39 @@ class Source:
     kind: Literal["default", "local", "hub"]
     value: str
     uri: str
+
+
+@dataclass(frozen=True)
+class S3Place:
+    """A dataset in S3-compatible storage: one object of the name `file_key`, or that folder."""
+
+    endpoint_url: str
+    bucket_name: str
+    file_key: str
+    region_name: str | None = None
+
+    @property
+    def uri(self) -> str:
+        return f"s3://{self.bucket_name}/{self.file_key.lstrip('/')}"
+
+    def folder(self, cache: Path) -> Path:
+        """Where the dataset is once it has been fetched."""
+        whole = "\n".join((self.endpoint_url.rstrip("/"), self.bucket_name, self.file_key))
+        mark = hashlib.sha256(whole.encode()).hexdigest()[:12]
+        last = re.sub(r"[^\w.-]+", "-", self.file_key.strip("/").rpartition("/")[2])[:40]
+        return cache / "s3" / f"{self.bucket_name}-{last}-{mark}"
+
+
+def fetched(place: S3Place) -> Path:
+    """The folder of a dataset of S3; NotFetched if it is not here. No network is asked."""
+    folder = place.folder(cache_folder())
+    if not folder.is_dir():
+        raise TrialError(
+            "NotFetched",
+            f"The dataset {place.uri} is not here yet: run `python -m trainer fetch` with the same "
+            "--s3 flags.",
+        )
+    return folder
 
 
 def read(uri: str, noun: Noun) -> Source:

@@ -95,7 +95,9 @@ def prepare(config: TrialConfig, output_dir: Path, recorder: Recorder) -> Prepar
     recorder.facts["matmul_precision"] = model.choose_matmul_precision()
     args = training_arguments(config, output_dir, recorder)
     lora = model.lora_config(config.lora_config) if config.method == "lora" else None
-    task = classification.prepare(data.load_splits(config.dataset), config, recorder.warn)
+    task = classification.prepare(
+        data.load_splits(config.dataset, config.s3), config, recorder.warn
+    )
     recorder.facts["rows"] = task.counts()
     folder = model.model_folder(config.model_uri)
     tokenizer = model.load_tokenizer(folder, config.model_uri)

@@ -24,9 +24,10 @@ KATIB_ONLY = {
     "metrics_collector": "this engine reads what a trial prints",
     "packages_to_install": "install them into this environment",
     "pip_index_urls": "install packages into this environment",
-    "s3_endpoint_url": "this engine does not read from S3 yet",
     "model_access_token": "there are no Secrets on this machine: set HF_TOKEN for the bot",
     "dataset_access_token": "there are no Secrets on this machine: set HF_TOKEN for the bot",
+    "s3_access_key": "there are no Secrets on this machine: set AWS_ACCESS_KEY_ID for the bot",
+    "s3_secret_key": "there are no Secrets on this machine: set AWS_SECRET_ACCESS_KEY for the bot",
 }
 
 

@@ -220,7 +220,7 @@ def matching(records: Iterable[Record], query: Query) -> list[Record]:
 
 def _texts(record: Record) -> tuple[str, ...]:
     spec = record.spec
-    return tuple(text.lower() for text in (spec.name, spec.model_uri, spec.dataset))
+    return tuple(text.lower() for text in (spec.name, spec.model_uri, spec.dataset or spec.s3_uri))
 
 
 @contextmanager

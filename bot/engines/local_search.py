@@ -53,7 +53,10 @@ class Search:
 
     def experiment(self, message: str = "") -> Experiment:
         if self._fetching and not self.entry.ending:
-            message = message or f"Fetching {self.spec.model_uri} and {self.spec.dataset} …"
+            message = (
+                message
+                or f"Fetching {self.spec.model_uri} and {self.spec.dataset or self.spec.s3_uri} …"
+            )
         return local_status.experiment(
             self.entry.record, self.statuses(), self.entry.ending, message
         )

@@ -68,14 +68,15 @@ def fetch_command(spec: TuneSpec, python: str = sys.executable) -> tuple[str, ..
     """The command that makes model and dataset available; None if nothing needs to be fetched."""
     if spec.is_custom or (_is_here(spec.model_uri) and _is_here(spec.dataset)):
         return None
-    flags = {"model": spec.model_uri, "dataset": spec.dataset}
+    flags = {"model": spec.model_uri, **_data_flags(spec)}
     return (python, "-m", "trainer", "fetch", *_written(flags))
 
 
 # Flags of a training trial that are fields of the spec, but for the hyperparameters.
 _FIELDS = (
     "model-uri", "transformer-type", "num-labels", "max-length", "method", "dataset", "split",
-    "eval-split", "text-column", "label-column", "seed",
+    "eval-split", "text-column", "label-column", "seed", "s3-endpoint-url", "s3-bucket-name",
+    "s3-file-key", "s3-region-name",
 )  # fmt: skip
 
 
@@ -120,6 +121,17 @@ def _is_here(uri: str) -> bool:
     return uri.startswith(("/", "./", "../", "~", "file:", "package:"))
 
 
+def _data_flags(spec: TuneSpec) -> dict[str, object]:
+    """Where the data come from. Keys are no flags: they are in the environment."""
+    return {
+        "dataset": spec.dataset or None,
+        "s3-endpoint-url": spec.s3_endpoint_url,
+        "s3-bucket-name": spec.s3_bucket_name,
+        "s3-file-key": spec.s3_file_key,
+        "s3-region-name": spec.s3_region_name,
+    }
+
+
 def _training_flags(
     spec: TuneSpec, parameters: Mapping[str, Scalar], output_dir: Path
 ) -> dict[str, object]:
@@ -129,7 +141,7 @@ def _training_flags(
         "num-labels": spec.num_labels,
         "max-length": spec.max_length,
         "method": spec.method,
-        "dataset": spec.dataset,
+        **_data_flags(spec),
         "split": spec.split,
         "eval-split": spec.eval_split,
         "text-column": spec.text_column,

@@ -267,6 +267,33 @@ def test_tokens_stay_in_their_secrets_and_out_of_the_trials() -> None:
     assert "hub-token" not in json.dumps(katib_objects.experiment(spec, CLUSTER))
 
 
+def test_keys_of_s3_reach_the_fetch_job_by_reference_and_nothing_else() -> None:
+    keys = {"s3_access_key": "s3-keys/access", "s3_secret_key": "s3-keys/secret"}
+    spec = read({
+        "name": "s3", "model_uri": "org/model", "training_parameters": {
+            "learning_rate": {"min": 1e-5, "max": 1e-3}},
+        "s3_endpoint_url": "https://s3.example", "s3_bucket_name": "reviews",
+        "s3_file_key": "imdb/train", **keys,
+    })  # fmt: skip
+    job = katib_objects.fetch_job(spec, CLUSTER)
+    assert job is not None
+    container = job["spec"]["template"]["spec"]["containers"][0]
+    assert container["env"] == [
+        {"name": name, "valueFrom": {"secretKeyRef": {"name": "s3-keys", "key": key}}}
+        for name, key in (("AWS_ACCESS_KEY_ID", "access"), ("AWS_SECRET_ACCESS_KEY", "secret"))
+    ]
+    flags = [
+        "--s3-endpoint-url=https://s3.example",
+        "--s3-bucket-name=reviews",
+        "--s3-file-key=imdb/train",
+    ]
+    assert shlex.split(container["args"][0])[-3:] == flags
+    assert "s3-keys" not in container["args"][0]
+    experiment = json.dumps(katib_objects.experiment(spec, CLUSTER))
+    assert all(flag in experiment for flag in flags)
+    assert "s3-keys" not in experiment and "AWS_" not in experiment
+
+
 def test_model_and_data_are_fetched_once_and_read_by_every_trial() -> None:
     spec = typed(guide.LLAMA)
     job = katib_objects.fetch_job(spec, CLUSTER)

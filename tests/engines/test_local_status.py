@@ -226,12 +226,30 @@ def test_of_a_log_that_grows_too_fast_the_end_is_read(tmp_path: Path) -> None:
         ({"metrics_collector": "File"}, "metrics_collector"),
         ({"packages_to_install": "einops"}, "packages_to_install"),
         ({"model_access_token": "hub/token"}, "model_access_token"),
+        ({"dataset_access_token": "hub/token"}, "dataset_access_token"),
     ],
 )
 def test_what_this_engine_cannot_do_is_refused_by_field(changes: Any, field: str) -> None:
     found = list(refusals(wanted(**changes), allow_code=True, cores=8, gpus=1))
     assert [error.field for error in found] == [field]
     assert all(word in str(found[0]) for word in (str(next(iter(changes.values())))[:5],))
+
+
+def test_data_in_s3_are_read_here_with_keys_of_the_environment_alone() -> None:
+    place = {
+        "name": "s3",
+        "model_uri": "default",
+        "s3_endpoint_url": "https://s3.example",
+        "s3_bucket_name": "reviews",
+        "s3_file_key": "imdb",
+        "training_parameters": {"learning_rate": {"min": 1e-5, "max": 1e-3}},
+    }
+    keys = {"s3_access_key": "s3-keys/access", "s3_secret_key": "s3-keys/secret"}
+    assert list(refusals(spec.read(place), allow_code=True, cores=8, gpus=1)) == []
+    found = list(refusals(spec.read({**place, **keys}), allow_code=True, cores=8, gpus=1))
+    assert [error.field for error in found] == ["s3_access_key", "s3_secret_key"]
+    assert "no Secrets on this machine: set AWS_ACCESS_KEY_ID for the bot" in str(found[0])
+    assert "set AWS_SECRET_ACCESS_KEY for the bot" in str(found[1])
 
 
 def test_a_field_at_its_default_is_not_refused() -> None:

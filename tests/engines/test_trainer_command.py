@@ -15,6 +15,7 @@ from bot.engines.trainer_command import (
     fetch_command,
     last_reason,
     last_words,
+    read_command,
     read_line,
     read_result,
     trial_command,
@@ -124,6 +125,46 @@ def test_what_is_not_here_is_fetched(model: str, dataset: str, needed: bool) -> 
     if command:
         args = config.fetch_parser().parse_args(command[4:])
         assert (args.model, args.dataset) == (model, dataset)
+
+
+S3 = {
+    "dataset": "",
+    "s3_endpoint_url": "https://s3.example",
+    "s3_bucket_name": "reviews",
+    "s3_file_key": "imdb/train",
+    "s3_region_name": "eu-central-1",
+    "s3_access_key": "s3-keys/access",
+    "s3_secret_key": "s3-keys/secret",
+}
+
+
+def test_data_in_s3_are_named_alike_for_fetching_and_for_the_trial() -> None:
+    wanted = training(**S3)
+    fetch = fetch_command(wanted)
+    trial = trial_command(wanted, {"learning_rate": 2e-5, "bf16": True, "r": 9}, "/o")
+    assert fetch is not None
+    place = config.s3_place(config.fetch_parser().parse_args(fetch[4:]))
+    assert place is not None
+    assert (place.endpoint_url, place.bucket_name) == ("https://s3.example", "reviews")
+    assert (place.file_key, place.region_name) == ("imdb/train", "eu-central-1")
+    assert config.read_config(config.trial_parser().parse_args(trial[3:])).s3 == place
+    assert "s3-keys" not in " ".join((*fetch, *trial)), "keys are in the environment alone"
+
+
+def test_data_in_s3_are_fetched_for_a_model_that_is_here_and_for_no_region() -> None:
+    fetch = fetch_command(training(**{**S3, "model_uri": "/models/a", "s3_region_name": None}))
+    assert fetch is not None
+    place = config.s3_place(config.fetch_parser().parse_args(fetch[4:]))
+    assert place is not None and place.region_name is None
+
+
+def test_a_trials_command_is_read_back_with_its_data_in_s3() -> None:
+    wanted = training(**S3)
+    words = trial_command(wanted, {"learning_rate": 2e-5, "bf16": True, "r": 9}, "/o")
+    fields = read_command(words)
+    assert fields is not None and "dataset" not in fields
+    for name in ("s3_endpoint_url", "s3_bucket_name", "s3_file_key", "s3_region_name"):
+        assert fields[name] == S3[name]
 
 
 def test_a_custom_objective_fetches_nothing() -> None:

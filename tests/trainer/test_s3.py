@@ -1,0 +1,256 @@
+"""Datasets in S3-compatible storage, from a real server with keys: fetched once, read offline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from datasets import Dataset, DatasetDict
+
+from tests.trainer import s3_server
+from tests.trainer.conftest import Ended
+from trainer import config, data, fetch, sources
+from trainer.errors import TrialError
+from trainer.sources import S3Place
+
+Trainer = Callable[..., Ended]
+Fetch = Callable[..., list[str]]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[s3_server.Server]:
+    with s3_server.running(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("KATIB_TUNE_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def keys(server: s3_server.Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in server.keys.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def fetched(server: s3_server.Server, cache: Path, keys: None) -> Fetch:
+    """Fetches a key of the server's bucket in this process; returns what was said."""
+
+    def run(
+        key: str, *more: str, url: str = server.url, bucket: str = s3_server.BUCKET
+    ) -> list[str]:
+        said: list[str] = []
+        args = config.fetch_parser().parse_args(["--model=.", *flags(url, key, bucket), *more])
+        fetch.run(args, said.append)
+        return said[-2:]
+
+    return run
+
+
+def flags(url: str, key: str, bucket: str = s3_server.BUCKET) -> list[str]:
+    return [
+        *(f"--s3-endpoint-url={url}", f"--s3-bucket-name={bucket}", f"--s3-file-key={key}"),
+        "--s3-region-name=us-east-1",
+    ]
+
+
+def place(server: s3_server.Server, key: str) -> S3Place:
+    return S3Place(server.url, s3_server.BUCKET, key, "us-east-1")
+
+
+def test_a_fetched_dataset_is_trained_on_without_the_storage(
+    server: s3_server.Server, trainer: Trainer, tiny_bert: Path, reviews: Path, tmp_path: Path
+) -> None:
+    server.put("e2e/train.csv", reviews.read_bytes())
+    env = {"KATIB_TUNE_CACHE": str(tmp_path / "cache")}
+    where = flags(server.url, "e2e")
+    trial = (
+        *(f"--model-uri={tiny_bert}", *where, "--output-dir={out}", "--split=train[:64]"),
+        '--training-parameters={"num_train_epochs": 1}',
+    )
+    early = trainer(*trial, env=env)
+    assert early.code == 7
+    assert "s3://reviews/e2e is not here yet" in early.last_words
+
+    done = trainer("fetch", f"--model={tiny_bert}", *where, env={**env, **server.keys})
+    assert done.code == 0, done.err
+    assert "Dataset s3://reviews/e2e: downloading 0.0 MB, 1 object." in done.out
+    server.remove("e2e/train.csv")
+    ended = trainer(*trial, env=env)  # NB: without keys
+    assert ended.code == 0, ended.err
+    assert ended.result["rows"]["train"] == 52
+
+
+def test_a_key_is_that_folder_and_not_its_longer_neighbours(
+    server: s3_server.Server, fetched: Fetch, cache: Path
+) -> None:
+    server.put("a/imdb/train.csv", b"text,label\nfine,1\n")
+    server.put("a/imdb/deep/test.csv", b"text,label\nbad,0\n")
+    server.put("a/imdb2/train.csv", b"text,label\nother,0\n")
+    fetched("a/imdb")
+    folder = place(server, "a/imdb").folder(cache)
+    assert {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()} == {
+        "train.csv",
+        "deep/test.csv",
+    }
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv", "json", "jsonl", "parquet"])
+def test_a_single_file_is_read_by_its_ending(
+    server: s3_server.Server, fetched: Fetch, ending: str, tmp_path: Path
+) -> None:
+    rows = Dataset.from_dict({"text": ["good", "bad, very"], "label": [1, 0]})
+    file = tmp_path / f"rows.{ending}"
+    if ending == "parquet":
+        rows.to_parquet(file)
+    elif ending.startswith("json"):
+        rows.to_json(file)
+    else:
+        rows.to_csv(file, sep="\t" if ending == "tsv" else ",", index=False)
+    server.put(f"one/{file.name}", file.read_bytes())
+    fetched(f"one/{file.name}")
+    found = data.load_splits("default", place(server, f"one/{file.name}"))
+    assert found["train"].to_dict() == rows.to_dict()
+
+
+def test_a_saved_dataset_and_several_files_keep_their_splits(
+    server: s3_server.Server, fetched: Fetch, tmp_path: Path
+) -> None:
+    split = Dataset.from_dict({"text": ["good", "bad"], "label": [1, 0]})
+    DatasetDict({"train": split, "test": split}).save_to_disk(str(tmp_path / "saved"))
+    server.put_folder("saved", tmp_path / "saved")
+    for name in ("train", "validation"):
+        server.put(f"files/{name}.jsonl", b'{"text": "good", "label": 1}\n')
+    fetched("saved/")
+    fetched("/files")
+    assert list(data.load_splits("default", place(server, "saved/"))) == ["train", "test"]
+    assert list(data.load_splits("default", place(server, "/files"))) == ["train", "validation"]
+
+
+def test_it_is_downloaded_once_and_its_size_is_known_before(
+    server: s3_server.Server, fetched: Fetch, cache: Path
+) -> None:
+    server.put("once/train.csv", b"text,label\n" + b"good film,1\n" * 20_000)
+    assert fetched("once", "--size") == ["Would download 0.2 MB: s3://reviews/once (0.2 MB)."]
+    assert not (cache / "s3").exists()
+    assert fetched("once")[0] == "Dataset s3://reviews/once: downloading 0.2 MB, 1 object."
+    server.remove("once/train.csv")
+    assert fetched("once")[-1].startswith("Dataset s3://reviews/once is here: ")
+
+
+def test_a_download_that_breaks_off_leaves_nothing_that_counts(
+    server: s3_server.Server, fetched: Fetch, cache: Path, keys: None
+) -> None:
+    from trainer.s3 import Storage
+
+    for number in range(3):
+        server.put(f"broken/{number}.csv", b"text,label\ngood,1\n")
+    storage = Storage(place(server, "broken"))
+    found = storage.find()
+    server.remove("broken/1.csv")
+    folder = place(server, "broken").folder(cache)
+    with pytest.raises(TrialError):
+        storage.download(found, folder)
+    assert list(folder.parent.iterdir()) == []
+    with pytest.raises(TrialError, match="not here yet") as caught:
+        sources.fetched(place(server, "broken"))
+    assert caught.value.exit_code == 7
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (
+            {"AWS_ACCESS_KEY_ID": "nobody"},
+            "{url} does not know this access key; check AWS_ACCESS_KEY_ID.",
+        ),
+        (
+            {"AWS_SECRET_ACCESS_KEY": "wrong"},
+            "The secret key is not that of the access key; check AWS_SECRET_ACCESS_KEY.",
+        ),
+        (
+            {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""},
+            "s3://reviews/err is not public, and there are no keys for it: set AWS_ACCESS_KEY_ID "
+            "and AWS_SECRET_ACCESS_KEY; on a cluster name their Secret in s3_access_key and "
+            "s3_secret_key.",
+        ),
+        (
+            {"AWS_SECRET_ACCESS_KEY": ""},
+            "AWS_ACCESS_KEY_ID is set, but AWS_SECRET_ACCESS_KEY is not: S3 needs both.",
+        ),
+    ],
+)
+def test_keys_that_do_not_fit_have_a_sentence_each(
+    server: s3_server.Server,
+    fetched: Fetch,
+    monkeypatch: pytest.MonkeyPatch,
+    changes: dict[str, str],
+    sentence: str,
+) -> None:
+    for name, value in changes.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(TrialError) as caught:
+        fetched("err")
+    assert caught.value.message == sentence.format(url=server.url)
+    assert caught.value.exit_code == 3
+
+
+def test_a_missing_key_is_told_with_what_lies_beside_it(
+    server: s3_server.Server, fetched: Fetch
+) -> None:
+    for name in ("imdb2/train.csv", "other.csv"):
+        server.put(f"beside/{name}", b"text,label\n")
+    with pytest.raises(TrialError) as caught:
+        fetched("beside/imdb")
+    assert caught.value.message == (
+        "There is nothing under the key 'beside/imdb': reviews/beside holds imdb2/, other.csv."
+    )
+    with pytest.raises(TrialError, match="there is nothing in reviews/nowhere"):
+        fetched("nowhere/imdb")
+    with pytest.raises(TrialError, match=r"the bucket reviews holds .*beside/"):
+        fetched("imdb")
+
+
+def test_a_missing_bucket_and_a_silent_endpoint_are_told(
+    server: s3_server.Server, fetched: Fetch
+) -> None:
+    with pytest.raises(TrialError) as caught:
+        fetched("a", bucket="nothing")
+    assert caught.value.message == f"There is no bucket 'nothing' at {server.url}."
+    (port,) = s3_server.free_ports(1)
+    with pytest.raises(TrialError, match=f"http://127.0.0.1:{port} cannot be reached: .*onnect"):
+        fetched("a", url=f"http://127.0.0.1:{port}")
+
+
+def test_a_failed_fetch_is_one_sentence_and_an_exit_code_without_keys(
+    server: s3_server.Server, trainer: Trainer
+) -> None:
+    wrong = {"AWS_ACCESS_KEY_ID": "tests-access", "AWS_SECRET_ACCESS_KEY": "wrong-secret"}
+    ended = trainer("fetch", "--model=.", *flags(server.url, "x"), env=wrong)
+    assert ended.code == 3
+    assert ended.last_words.startswith("error: The secret key is not that of the access key")
+    assert "Traceback" not in ended.err
+    assert "wrong-secret" not in ended.out + ended.err
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        (["--s3-bucket-name=b"], "also needs --s3-endpoint-url and --s3-file-key"),
+        (["--s3-region-name=r"], "also needs --s3-endpoint-url and --s3-bucket-name and --s3-file"),
+        ([*flags("http://h", "k"), "--dataset=imdb"], "from one place, not from imdb and from S3"),
+        (flags("h:9000", "k"), "an address such as https://"),
+        (flags("http://me:secret@h", "k"), "without keys"),
+    ],
+)
+def test_flags_that_do_not_fit_are_usage_errors(
+    line: list[str], sentence: str, tmp_path: Path
+) -> None:
+    args = config.fetch_parser().parse_args(["--model=.", f"--cache={tmp_path}", *line])
+    with pytest.raises(TrialError, match=sentence) as caught:
+        fetch.run(args, print)
+    assert caught.value.exit_code == 2
