@@ -9,9 +9,11 @@ of the eight processes, so GUIDE_PARALLEL=1 where that is too much.
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+import yaml
 
 from bot import prior
 from bot.engines import katib_objects
@@ -21,9 +23,20 @@ from bot.spec import TuneSpec
 from tests.cluster import smollm
 from tests.cluster.api import Api
 from tests.cluster.recordings import Real
-from tests.cluster.resources import CLAIMS, EXPERIMENTS, JOBS, PODS, TRIALS, Json
+from tests.cluster.resources import (
+    CLAIMS,
+    EXPERIMENTS,
+    JOBS,
+    PODS,
+    PYTORCHJOBS,
+    TRIALS,
+    Json,
+)
 from tests.cluster.run import Controllers
+from tests.cluster.test_bot_on_katib import serving
 from tests.cluster.waiting import has, until, until_experiment
+from tests.harness import RunningWorkspace
+from tests.scenarios.conftest import MANIFEST, key, shown
 from tests.trainer import stand_in_hub
 from tests.trainer.conftest import text_of
 
@@ -84,29 +97,38 @@ def observed(trial: Json) -> dict[str, float]:
 
 
 @pytest.mark.timeout(WAIT_S + 60)
-def test_ten_trials_of_two_pods_with_two_processes_train_to_an_optimum(
-    api: Api, namespace: str, standins: Controllers, llama: Path, reviews: Path
-) -> None:
+def test_ten_trials_of_two_pods_with_two_processes_train_to_an_optimum_in_the_thread(
+    api: Api, namespace: str, standins: Controllers, llama: Path, reviews: Path, kubeconfig: str,
+    tmp_path: Path,
+) -> None:  # fmt: skip
     standins.node.play(namespace, lambda facts: Real())
-    spec = spec_of(str(llama), str(reviews / "train.csv"), TRIALS_WANTED, PARALLEL)
-    cluster = Cluster(namespace=namespace, trainer_image="example.com/trainer:1")
-    assert katib_objects.volume_claim(spec, cluster) is None, "folders are not fetched"
-    create(api, spec, cluster)
-    status = until_experiment(api, namespace, "guide", ended, WAIT_S)["status"]
+    line = LINE.format(
+        model=llama, data=reviews / "train.csv", trials=TRIALS_WANTED, parallel=PARALLEL
+    )
+    with ExitStack() as stack:
+        slack = RunningWorkspace(tmp_path / "workspace", yaml.safe_load(MANIFEST.read_text()))
+        stack.callback(slack.stop)
+        bot = stack.enter_context(serving(slack, tmp_path, namespace, kubeconfig))
+        assert "/archives/C0TUNING/p" in bot.says(line)
+        bot.workspace.wait_for(lambda: "ended" in bot.keys("guide"), timeout_s=WAIT_S)
+        thread = bot.thread("guide")
+        best = shown(bot.ephemeral("/katib-best guide"))
+    status = api.get(EXPERIMENTS, namespace, "guide")["status"]
     assert has("Succeeded")(status), told_by_pods(api, standins, namespace)
     assert status["trialsSucceeded"] == TRIALS_WANTED, told_by_pods(api, standins, namespace)
     trials = api.list(TRIALS, namespace)
     found = {trial["metadata"]["name"]: observed(trial) for trial in trials}
     assert all(set(metrics) >= METRICS for metrics in found.values())
-    best = status["currentOptimalTrial"]
-    assert found[best["bestTrialName"]]["eval_accuracy"] == max(
-        metrics["eval_accuracy"] for metrics in found.values()
-    )
     for trial in trials:
         asked = {one["name"]: float(one["value"]) for one in trial["spec"]["parameterAssignments"]}
         assert 1e-5 <= asked["learning_rate"] <= 5e-5
         assert asked["r"] in range(8, 33)
     assert len({metrics["eval_loss"] for metrics in found.values()}) == TRIALS_WANTED
+    known_good = api.get(PYTORCHJOBS, namespace, "guide-baseline")["status"]["conditions"][-1]
+    assert (known_good["type"], known_good["status"]) == ("Succeeded", "True")
+    assert key(thread[-1]) == "ended"
+    assert f"all trials are done ({TRIALS_WANTED} of {TRIALS_WANTED}" in shown(thread[-1])
+    assert "Optimal hyperparameters" in best
 
 
 def told_by_pods(api: Api, standins: Controllers, namespace: str) -> str:
