@@ -15,6 +15,7 @@ from bot.engines import (
     katib_adopt,
     katib_command,
     katib_drive,
+    katib_look,
     katib_objects,
     katib_pods,
     katib_records,
@@ -308,10 +309,11 @@ class KatibEngine:
             requested_by=requested_by, requested_by_name=requested_by_name, channel=channel,
             submitted=True, adopted=True,
         )  # fmt: skip
-        site.create(record, State(fetched=True, created=True))
+        # NB: the label first: without it the Experiment of a record would never be seen.
         label = {"metadata": {"labels": {katib_objects.LABEL_EXPERIMENT: name}}}
         answer = site.kube.patch(path, label)
         site.experiments.put(msgspec.json.decode(answer, type=KatibExperiment))
+        site.create(record, State(fetched=True, created=True))
         return self._advance(site, name)
 
     def close(self) -> None:
@@ -353,7 +355,7 @@ class KatibEngine:
     def _look(self, site: Site, entry: Entry) -> Experiment:
         if entry.state.ending is None and entry.record.submitted:
             site.ready()
-        return katib_drive.look(site, entry, self._now())
+        return katib_look.look(site, entry, self._now())
 
     def _advance(self, site: Site, name: str) -> Experiment:
         """One step, one thread at a time; a refusal of the cluster is told, and tried again."""
@@ -363,10 +365,10 @@ class KatibEngine:
             wait: float | None = None
             try:
                 shown = katib_drive.advance(site, entry, now)
-                if katib_drive.is_waiting(site, shown):
+                if katib_look.is_waiting(site, shown):
                     wait = WAITING_S
             except EngineError as error:
-                shown = katib_drive.with_trouble(self._look(site, self._entry(site, name)), error)
+                shown = katib_look.with_trouble(self._look(site, self._entry(site, name)), error)
                 wait = RETRY_S
             limit = endings.deadline(shown.spec, shown.status.trials)
         times = [now + timedelta(seconds=wait)] if wait is not None else []

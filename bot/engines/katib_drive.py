@@ -18,11 +18,11 @@ from bot.engines import (
     katib_pods,
     katib_status,
     katib_trials,
-    katib_troubles,
     katib_wire,
 )
+from bot.engines.katib_look import gpu_seconds, look, own_status
 from bot.engines.katib_objects import Cluster, Json
-from bot.engines.katib_site import Entry, Site, Watched, gone_seconds
+from bot.engines.katib_site import Entry, Site, Watched
 from bot.engines.katib_state import End, OwnTrial, State
 from bot.engines.katib_wire import KatibExperiment, Pod
 from bot.engines.kube import (
@@ -45,7 +45,6 @@ from bot.status import (
     Record,
     TrialCondition,
     TrialStatus,
-    Trouble,
 )
 
 RESOURCES: Mapping[str, Resource] = {
@@ -57,32 +56,6 @@ READ_WRITE_MANY = "ReadWriteMany"
 # The ends that are ours: Katib goes on unless we delete the Experiment.
 OURS = (endings.STOPPED, endings.BUDGET_REACHED)
 DELETED = "Deleted"
-
-
-def look(site: Site, entry: Entry, now: datetime) -> Experiment:
-    """The Experiment as it is, from memory alone."""
-    record, state = entry.record, entry.state
-    if state.ending:
-        status = katib_status.status(record, state, katib_status.Seen())
-        return Experiment(record=record, status=status)
-    watched = site.watched(record.name, state.order)
-    pods = list(watched.pods.values())
-    made = site.experiments.get(record.name)
-    waits = katib_troubles.troubles(
-        record.name, pods, site.warnings(record.name), now,
-        trials=tuple(watched.trials.values()), experiment=made,
-    )  # fmt: skip
-    counted = state.model_copy(update={"gpu_seconds": _gpu_seconds(site, state, watched, now)})
-    seen = katib_status.Seen(
-        experiment=made,
-        trials=tuple(watched.trials.values()),
-        own=_own_trials(record, state, pods, now),
-        troubles=waits,
-        ends={**state.ends, **watched.ends},
-        suggestion=watched.suggestion,
-        order=watched.order,
-    )
-    return Experiment(record=record, status=katib_status.status(record, counted, seen))
 
 
 def advance(site: Site, entry: Entry, now: datetime) -> Experiment:
@@ -121,7 +94,7 @@ def end(site: Site, entry: Entry, ending: Ending, by: str | None = None) -> Entr
     shown = look(site, entry, ending.time).status
     trials = katib_status.closed(shown.trials, ending)
     watched = site.watched(entry.record.name, entry.state.order)
-    seconds = _gpu_seconds(site, entry.state, watched, ending.time)
+    seconds = gpu_seconds(site, entry, watched, ending.time)
 
     def change(record: Record, state: State) -> tuple[Record, State]:
         if state.ending:
@@ -148,11 +121,11 @@ def _prepare(site: Site, entry: Entry, now: datetime) -> Entry:
         if not entry.state.fetched:
             entry = _fetch(site, entry, now)
         if entry.state.fetched and not entry.state.created and not entry.state.ending:
-            entry = _create(site, entry, now)
+            entry = _create(site, entry)
         if entry.state.created and not entry.state.ending:
-            _make_own_trials(site, entry)
-    except ApiError as error:
-        if not error.is_permanent:
+            entry = _make_own_trials(site, entry, now)
+    except EngineError as error:
+        if not _is_final(error):
             raise
         # What the cluster refuses for good ends it, in the cluster's own words.
         return end(site, entry, endings.failed(str(error), now))
@@ -164,16 +137,19 @@ def _fetch(site: Site, entry: Entry, now: datetime) -> Entry:
     job = katib_objects.fetch_job(spec, site.cluster)
     if job is None:
         return _changed(site, name, fetched=True)
-    here = site.cluster.namespace
     found = _find(site, JOBS, job["metadata"]["name"])
     if found is None:
         claim = katib_objects.volume_claim(spec, site.cluster)
         assert claim is not None, "whatever is fetched is fetched into a volume"
-        _post(site, CLAIMS, claim)
-        _post(site, JOBS, job)
+        _post(site, CLAIMS, claim, entry.record)
+        _post(site, JOBS, job, entry.record)
         return entry
+    if found.metadata.annotations.get(UID) != entry.record.uid:
+        raise _taken(site, JOBS, found.metadata.name)
     conditions = found.status.conditions
-    pods = [p for p in site.watched(name).pods.values() if _job_of(p) == found.metadata.name]
+    pods = [
+        p for p in site.watched(name).pods.values() if katib_pods.trial_of(p) == found.metadata.name
+    ]
     if katib_wire.condition(conditions, "Complete"):
         pinned = READ_WRITE_MANY not in spec.storage_access_modes
         node = next((p.spec.node_name for p in pods if p.status.phase == "Succeeded"), "")
@@ -181,24 +157,17 @@ def _fetch(site: Site, entry: Entry, now: datetime) -> Entry:
     if failed := katib_wire.condition(conditions, "Failed"):
         said = site.watched(name).ends.get(found.metadata.name)
         words = said.message if said else failed.message
-        site.kube.delete(JOBS.path(here, found.metadata.name))
-        site.kube.delete(CLAIMS.path(here, name))
         return end(
             site, entry, endings.failed(f"Model and data could not be fetched: {words}", now)
         )
     return entry
 
 
-def _create(site: Site, entry: Entry, now: datetime) -> Entry:
+def _create(site: Site, entry: Entry) -> Entry:
     """The Experiment, which then owns the volume; and the fetch job has done its work."""
     record, here = entry.record, site.cluster.namespace
     body = katib_objects.experiment(record.spec, _cluster(site, entry.state))
-    body["metadata"]["annotations"] = {UID: record.uid}
-    answer = _post(site, EXPERIMENTS, body)
-    made = msgspec.json.decode(answer, type=KatibExperiment)
-    if made.metadata.annotations.get(UID) != record.uid:
-        sentence = f"An Experiment `{record.name}` of somebody else's is in `{here}` already."
-        return end(site, entry, endings.failed(sentence, now))
+    made = msgspec.json.decode(_post(site, EXPERIMENTS, body, record), type=KatibExperiment)
     site.experiments.put(made)
     fetch = katib_objects.fetch_job(record.spec, site.cluster)
     if fetch is not None:
@@ -217,20 +186,36 @@ def _create(site: Site, entry: Entry, now: datetime) -> Entry:
     return _changed(site, record.name, created=True, own=own)
 
 
-def _make_own_trials(site: Site, entry: Entry) -> None:
-    made = site.experiments.get(entry.record.name)
+def _make_own_trials(site: Site, entry: Entry, now: datetime) -> Entry:
+    record, state = entry.record, entry.state
+    made = site.experiments.get(record.name)
     if made is None:
-        return
-    for own in entry.state.own:
-        if own.name in entry.state.outcomes or site.made(own.name):
+        return entry
+    for own in state.own:
+        if own.name in state.outcomes or site.made(own.name):
             continue
         job = katib_objects.own_trial(
-            entry.record.spec, _cluster(site, entry.state), own.name, own.parameters,
+            record.spec, _cluster(site, state), own.name, own.parameters,
             role="baseline" if own.known_good else "retry",
         )  # fmt: skip
         job["metadata"]["ownerReferences"] = [_owner(made)]
-        _post(site, RESOURCES[job["kind"]], job)
-        site.note_made(own.name)
+        try:
+            _post(site, RESOURCES[job["kind"]], job, record)
+        except EngineError as error:
+            if not _is_final(error):
+                raise
+            # It has failed, and the search goes on.
+            refused = own_status(own, []).model_copy(
+                update={
+                    "condition": TrialCondition.FAILED, "reason": "Refused",
+                    "message": str(error), "completion_time": now,
+                }
+            )  # fmt: skip
+            outcomes = {**entry.state.outcomes, own.name: refused}
+            entry = _changed(site, record.name, outcomes=outcomes)
+        else:
+            site.note_made(own.name)
+    return entry
 
 
 def _cluster(site: Site, state: State) -> Cluster:
@@ -244,15 +229,45 @@ def _owner(made: KatibExperiment) -> Json:
     }  # fmt: skip
 
 
-def _post(site: Site, resource: Resource, body: Json) -> bytes:
-    """Create, or the one that is there already."""
+class _Taken(EngineError):
+    """Something of that name is there, and is not ours."""
+
+
+def _taken(site: Site, resource: Resource, name: str) -> _Taken:
+    return _Taken(
+        f"{resource.kind} `{name}` in the namespace `{site.cluster.namespace}` is somebody else's.",
+        hint="Choose another name.",
+    )
+
+
+def _is_final(error: EngineError) -> bool:
+    """Whether trying again is of no use."""
+    return isinstance(error, _Taken) or (isinstance(error, ApiError) and error.is_permanent)
+
+
+def _post(site: Site, resource: Resource, body: Json, record: Record) -> bytes:
+    """Create, or the one that we have created already.
+
+    Raises:
+        _Taken: it is somebody else's.
+    """
+    metadata = body["metadata"]
+    metadata["annotations"] = {**metadata.get("annotations", {}), UID: record.uid}
     here = site.cluster.namespace
     try:
         return site.kube.post(resource.path(here), body)
     except ApiError as error:
         if not error.is_taken:
             raise
-        return site.kube.get(resource.path(here, body["metadata"]["name"]))
+    there = site.kube.get(resource.path(here, metadata["name"]))
+    if not _is_ours(there, record):
+        raise _taken(site, resource, metadata["name"])
+    return there
+
+
+def _is_ours(answer: bytes, record: Record) -> bool:
+    found = msgspec.json.decode(answer, type=katib_wire.Object)
+    return found.metadata.annotations.get(UID) == record.uid
 
 
 def _find(site: Site, resource: Resource, name: str) -> katib_wire.Job | None:
@@ -279,7 +294,7 @@ def _note(site: Site, entry: Entry, shown: Experiment, now: datetime) -> Entry:
     pods = list(watched.pods.values())
     outcomes = dict(state.outcomes)
     for own in state.own:
-        mine = [pod for pod in pods if _job_of(pod) == own.name]
+        mine = [pod for pod in pods if katib_pods.trial_of(pod) == own.name]
         if own.name in outcomes or not site.made(own.name):
             continue
         if mine and not any(katib_pods.has_ended(pod) for pod in mine):
@@ -302,7 +317,7 @@ def _outcome(
     """How an own trial ended; None while it runs."""
     resource = RESOURCES[katib_objects.trial_kind(record.spec, site.cluster)]
     job = _find(site, resource, own.name)
-    trial = _own_status(own, pods)
+    trial = own_status(own, pods)
     if job is None:
         return trial.model_copy(
             update={
@@ -347,46 +362,6 @@ def _whole_log(site: Site, pods: list[Pod]) -> str:
         if error.is_missing or error.is_permanent:
             return ""
         raise
-
-
-def _own_trials(
-    record: Record, state: State, pods: list[Pod], now: datetime
-) -> dict[str, TrialStatus]:
-    return {
-        own.name: state.outcomes.get(own.name)
-        or _own_status(own, [pod for pod in pods if _job_of(pod) == own.name])
-        for own in state.own
-    }
-
-
-def _own_status(own: OwnTrial, pods: list[Pod]) -> TrialStatus:
-    started = [pod.status.start_time for pod in pods if pod.status.start_time]
-    running = any(pod.status.phase == "Running" for pod in pods)
-    return TrialStatus(
-        name=own.name,
-        number=0,
-        condition=TrialCondition.RUNNING if running else TrialCondition.CREATED,
-        parameters=own.parameters,
-        known_good=own.known_good,
-        start_time=min(started, default=None),
-    )
-
-
-def _job_of(pod: Pod) -> str:
-    return katib_pods.trial_of(pod)
-
-
-def _gpu_seconds(site: Site, state: State, watched: Watched, now: datetime) -> dict[str, float]:
-    """GPU seconds by trial: of pods that are there, of pods that were, and else as remembered."""
-    held = katib_pods.gpu_seconds(
-        list(watched.pods.values()), site.cluster.template.gpu_resource, now
-    )
-    gone = gone_seconds(watched.gone)
-    seen = {
-        trial: held.get(trial, 0.0) + gone.get(trial, 0.0) for trial in held.keys() | gone.keys()
-    }
-    kept = dict(state.gpu_seconds)
-    return {t: max(kept.get(t, 0.0), seen.get(t, 0.0)) for t in kept.keys() | seen.keys()}
 
 
 # --- the end --------------------------------------------------------------------------------------
@@ -441,63 +416,32 @@ def _clean(site: Site, record: Record, state: State) -> None:
     ending = state.ending
     if ending is None or record.adopted or site.is_clean(record.name):
         return
-    here, name = site.cluster.namespace, record.name
     ended_by_us = ending.reason in OURS or not state.created
     if ended_by_us:
         fetch = katib_objects.fetch_job(record.spec, site.cluster)
         if fetch is not None:
-            site.kube.delete(JOBS.path(here, fetch["metadata"]["name"]))
-            site.kube.delete(CLAIMS.path(here, name))
-        _delete_experiment(site, record)
+            _delete(site, JOBS, fetch["metadata"]["name"], record)
+            _delete(site, CLAIMS, record.name, record)
+        _delete(site, EXPERIMENTS, record.name, record)
     if ended_by_us or ending.reason == DELETED or not record.spec.retain_trials:
         resource = RESOURCES[katib_objects.trial_kind(record.spec, site.cluster)]
         for own in state.own:
-            site.kube.delete(resource.path(here, own.name))
-    site.note_clean(name)
+            _delete(site, resource, own.name, record)
+    site.note_clean(record.name)
 
 
-def _delete_experiment(site: Site, record: Record) -> None:
-    """Delete the Experiment, if it is the one that we made."""
-    path = EXPERIMENTS.path(site.cluster.namespace, record.name)
+def _delete(site: Site, resource: Resource, name: str, record: Record) -> None:
+    """Delete what is there under that name, if it is what we made."""
+    path = resource.path(site.cluster.namespace, name)
     try:
-        found = msgspec.json.decode(site.kube.get(path), type=KatibExperiment)
+        answer = site.kube.get(path)
     except ApiError as error:
         if error.is_missing:
             return
         raise
-    if found.metadata.annotations.get(UID) == record.uid:
-        site.kube.delete(path, uid=found.metadata.uid)
-        site.experiments.drop(record.name, found.metadata.uid)
-
-
-def is_waiting(site: Site, shown: Experiment) -> bool:
-    """Whether something is due of which no watch tells: a wait too long, the end of our jobs."""
-    status = shown.status
-    if status.condition.is_final or not shown.record.submitted:
-        return False
-    if not status.trials or status.troubles:
-        return True
-    pods = list(site.watched(shown.name).pods.values())
-    at_work = {katib_pods.trial_of(pod) for pod in pods if pod.status.phase == "Running"}
-    pending = any(pod.status.phase == "Pending" for pod in pods)
-    return pending or any(
-        not trial.condition.is_final and trial.name not in at_work for trial in status.trials
-    )
-
-
-def waiting(error: EngineError) -> Trouble:
-    """An error of the cluster as what an Experiment waits for."""
-    return Trouble(reason="ClusterError", message=error.message, hint=error.hint)
-
-
-def with_trouble(experiment: Experiment, error: EngineError) -> Experiment:
-    """The Experiment while the cluster refuses a step of ours: not over, whatever is decided."""
-    status = experiment.status
-    if status.condition.is_final:
-        status = status.model_copy(
-            update={"condition": ExperimentCondition.RUNNING, "completion_time": None}
-        )
-    troubles = (waiting(error), *status.troubles)
-    return experiment.model_copy(
-        update={"status": status.model_copy(update={"troubles": troubles})}
-    )
+    if not _is_ours(answer, record):
+        return
+    uid = msgspec.json.decode(answer, type=katib_wire.Object).metadata.uid
+    site.kube.delete(path, uid=uid)
+    if resource == EXPERIMENTS:
+        site.experiments.drop(name, uid)

@@ -22,7 +22,9 @@ def check_extension(
         EngineError: it would not; `field` says which setting forbids it.
     """
     name, tried = spec.name, made.status.trials
-    if max_trial_count <= max(tried, made.spec.max_trial_count or 0):
+    # An extension that the cluster has taken and the record has not: it may be asked for again.
+    is_half_done = spec.max_trial_count < max_trial_count == made.spec.max_trial_count
+    if not is_half_done and max_trial_count <= max(tried, made.spec.max_trial_count or 0):
         raise EngineError(
             f"`{name}` has {tried} trials of {made.spec.max_trial_count}; {max_trial_count} is "
             "not more.",

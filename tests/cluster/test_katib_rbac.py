@@ -16,6 +16,7 @@ import yaml
 from bot.engines.base import Query
 from bot.engines.katib import KatibEngine
 from bot.engines.katib_doctor import Served, examine
+from bot.engines.katib_drive import UID
 from bot.engines.katib_lease import KubeLease
 from bot.engines.katib_permissions import PERMISSIONS
 from bot.engines.katib_places import Place, Places
@@ -126,9 +127,11 @@ def a_life_that_goes_well(engine: KatibEngine, api: Api, namespace: str) -> None
     wanted = a_training(name="well", **fetched(), resume_policy="LongRunning")
     assert engine.check(wanted) == ()
     # A volume that is there already, as after a crash between two writes.
+    record = a_record(wanted)
     volume = {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1Gi"}}}
-    api.create(CLAIMS, {"metadata": {"name": "well", "namespace": namespace}, "spec": volume})
-    engine.save(a_record(wanted))
+    metadata = {"name": "well", "namespace": namespace, "annotations": {UID: record.uid}}
+    api.create(CLAIMS, {"metadata": metadata, "spec": volume})
+    engine.save(record)
     engine.attach("well", Thread(channel="C1", ts="1.000001"))
     engine.submit("well")
     over = until(engine, "well", is_over)

@@ -56,6 +56,12 @@ def test_not_more_trials_than_now_is_no_extension() -> None:
     assert "more than 4" in error.hint
 
 
+def test_an_extension_that_only_the_cluster_knows_of_may_be_asked_for_again() -> None:
+    spec = wanted(algorithm_name="random", max_trial_count=2, parallel_trial_count=1)
+    check_extension(spec, ended(), made(most=4, policy="LongRunning"), 4)
+    assert "more than 4" in refusal(spec, ended(), made(most=4, policy="LongRunning"), 3).hint
+
+
 def test_the_policy_never_forbids_it_and_says_which_ones_do_not() -> None:
     error = refusal(wanted(), ended(), made(), 5)
     assert error.field == "resume_policy"
