@@ -16,7 +16,14 @@ from typing import Any
 
 import pytest
 import yaml
+from slack_sdk import WebClient
 
+from bot import prior
+from bot.errors import SpecError
+from bot.outbox import Outbox
+from bot.poller import Poller
+from bot.slack import command
+from bot.slack.conversation import Conversation
 from bot.workspace.person import filled
 from tests.cluster.api import Api
 from tests.cluster.bodies import experiment, pytorchjob
@@ -24,6 +31,7 @@ from tests.cluster.katib_refusals import INJECTION_LABEL
 from tests.cluster.recordings import Line, PodFacts, Recording, metric_lines
 from tests.cluster.resources import EXPERIMENTS, LEASES, NAMESPACES
 from tests.cluster.run import Controllers
+from tests.cluster.test_katib_engine import make_engine
 from tests.cluster.waiting import until
 from tests.harness import RunningWorkspace
 from tests.scenarios.conftest import MANIFEST, Bot, key, shown
@@ -214,7 +222,7 @@ def test_a_failed_trial_is_told_with_its_cause_and_tried_again(bot: KatibBot, st
     )
     assert "CUDA went away" in bot.told(name)
     assert "PyTorchJobFailed" not in bot.told(name), "trial 0 fails with its cause, too"
-    assert "CUDA went away" in bot.says(f"logs {name} 1")
+    until(lambda: "CUDA went away" in bot.says(f"logs {name} 1"), "its log", 20)
     until(lambda: " failed" in shown(bot.wait_for_card(name)), "a card that counts it")
     stage.play(never_ends=True)
     until(lambda: "is tried again" in bot.says(f"retry {name} 1"), "the second try", 20)
@@ -330,17 +338,21 @@ def test_a_namespace_that_is_not_there_is_named(
         assert "no-such-place" in bot.says("watch x")
 
 
-def test_a_form_that_is_delivered_twice_starts_once(bot: KatibBot, stage: Stage) -> None:
-    name = name_it()
-    bot.workspace.command(f"/katib-tune form {SPACE} name={name} trials=1")
-    form = form_of(bot)
-    bot.workspace.fault("duplicate", on="interactive")
-    bot.workspace.submit(form["id"], filled(form, {}))
-    bot.wait_for(name, "ended")
-    assert [told for told, times in Counter(bot.keys(name)).items() if times > 1] == []
-    view = bot.workspace.person().view()
-    assert view is not None
-    assert "/archives/C0TUNING/p" in shown_view(view), "not a refusal of its own name"
+def test_a_form_that_is_delivered_again_is_answered_as_before(
+    workspace: RunningWorkspace, kubeconfig: str, namespace: str, standins: Controllers
+) -> None:
+    client = WebClient(token=workspace.bot_token, base_url=workspace.api_url, retry_handlers=[])
+    engine = make_engine(kubeconfig, namespace)
+    conversation = Conversation(engine, Poller(engine, Outbox(client)), client, allow_code=False)
+    asked = prior.to_spec(command.parse_tune(f"{SPACE} name={name_it()}").data, "x")
+    body = {"user_id": "U0ADA", "user_name": "ada", "channel_id": "C0TUNING"}
+    first = conversation.start(asked, body, uid="V1")
+    assert conversation.start(asked, body, uid="V1").record == first.record
+    with pytest.raises(SpecError, match=f"There is an Experiment `{asked.name}` already"):
+        conversation.start(asked, body, uid="V2")
+    engine.stop(asked.name, "ada")
+    conversation.close()
+    engine.close()
 
 
 # -- two replicas
