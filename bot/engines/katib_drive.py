@@ -29,6 +29,7 @@ from bot.engines.kube import (
     CLAIMS,
     EXPERIMENTS,
     JOBS,
+    PODS,
     PYTORCHJOBS,
     SUGGESTIONS,
     TRAINJOBS,
@@ -340,7 +341,9 @@ def _outcome(
         words = {"reason": end.reason if end else done.reason,
                  "message": end.message if end else done.message}  # fmt: skip
         return trial.model_copy(update={"condition": TrialCondition.FAILED, **words, **times})
-    text = _whole_log(site, pods) or watched.logs.get(own.name, "")
+    # NB: the job may be known to have ended before its pods are known, after an outage above all.
+    known = pods or _pods_of(site, record.name, own.name)
+    text = _whole_log(site, known) or watched.logs.get(own.name, "")
     names = (record.spec.objective_metric_name, *record.spec.additional_metric_names)
     observed = katib_pods.observation_of(text, names)
     done_trial = trial.model_copy(update={"observation": observed, **times})
@@ -351,6 +354,16 @@ def _end_of(site: Site, pods: list[Pod]) -> End | None:
     primary = [pod for pod in pods if katib_pods.is_primary(pod)]
     found = katib_pods.end_of(primary[-1], _whole_log(site, pods)) if primary else None
     return End(reason=found[0], message=found[1]) if found else None
+
+
+def _pods_of(site: Site, name: str, job: str) -> list[Pod]:
+    """A job's pods, from the API server itself."""
+    answer = site.kube.get(
+        PODS.path(site.cluster.namespace),
+        labelSelector=f"{katib_objects.LABEL_KATIB_EXPERIMENT}={name}",
+    )
+    pods = msgspec.json.decode(answer, type=katib_wire.Listed[Pod]).items or ()
+    return [pod for pod in pods if katib_pods.trial_of(pod) == job]
 
 
 def _whole_log(site: Site, pods: list[Pod]) -> str:
