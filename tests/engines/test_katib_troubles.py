@@ -492,7 +492,7 @@ def test_a_webhook_that_refuses_pods_is_told_at_once_in_its_own_words() -> None:
         + words
     )
     trouble = only([], [refused_pod(said, age_s=0)])
-    assert (trouble.reason, trouble.message) == ("WebhookRefused", words)
+    assert (trouble.reason, trouble.message) == ("WebhookRefused", f"{words}.")
 
 
 def test_a_webhook_that_does_not_answer_is_told() -> None:
