@@ -74,11 +74,7 @@ def connected(settings: Settings, engine: Engine, *, allow_code: bool) -> Iterat
     Raises:
         TuneError: a token is missing or refused.
     """
-    if settings.slack_app_token is None:
-        raise TuneError(
-            "There is no app-level token.",
-            hint="Set SLACK_APP_TOKEN (xapp-…, scope connections:write).",
-        )
+    app_token = _app_token(settings)
     client = slack_client(settings)
     identify(client)
     outbox = Outbox(client)
@@ -86,7 +82,7 @@ def connected(settings: Settings, engine: Engine, *, allow_code: bool) -> Iterat
         poller = _poller(engine, outbox, leader)
         conversation = Conversation(engine, poller, client, allow_code=allow_code)
         app = build_app(client, conversation)
-        handler = SocketModeHandler(app, settings.slack_app_token.get_secret_value())
+        handler = SocketModeHandler(app, app_token)
         _connect(handler)
         health = Health(
             poller, outbox, conversation, handler.client.is_connected, settings.poll_interval_s,
@@ -100,6 +96,15 @@ def connected(settings: Settings, engine: Engine, *, allow_code: bool) -> Iterat
             poller.close()  # before the Lease is given back
             handler.close()  # type: ignore[no-untyped-call]
             conversation.close()
+
+
+def _app_token(settings: Settings) -> str:
+    if settings.slack_app_token is None:
+        raise TuneError(
+            "There is no app-level token.",
+            hint="Set SLACK_APP_TOKEN (xapp-…, scope connections:write).",
+        )
+    return settings.slack_app_token.get_secret_value()
 
 
 def _poller(engine: Engine, outbox: Outbox, leader: Leader | None) -> Poller:
@@ -121,6 +126,7 @@ def _connect(handler: SocketModeHandler) -> None:
 def serve(settings: Settings) -> int:
     """Bot and engine against the Slack that the settings name, until Ctrl-C."""
     _log(settings)
+    _app_token(settings)  # what is missing of Slack is said before a cluster is looked for
     stop = _stop_signal()
     allow_code = settings.allow_code
     with (
