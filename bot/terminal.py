@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import secrets
+import signal
 import sys
-import time
-from collections.abc import Iterable, Mapping
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from bot import insight, notifications, prior, spec, wording
@@ -69,20 +72,40 @@ def tune(engine: Engine, wanted: TuneSpec, *, as_json: bool) -> int:
         uid=secrets.token_hex(8), spec=wanted, created=datetime.now(UTC), requested_by="terminal"
     )
     engine.save(record)
-    experiment = engine.submit(wanted.name)
-    _print_start(experiment, as_json)
     code = 0
-    try:
-        experiment = _follow(engine, experiment, as_json)
-    except KeyboardInterrupt:
-        experiment = engine.stop(wanted.name, "terminal")
-        code = 130
+    with _interruptible() as interrupted:
+        experiment = engine.submit(wanted.name)
+        _print_start(experiment, as_json)
+        experiment = _follow(engine, experiment, as_json, interrupted)
+        if not experiment.status.condition.is_final:
+            experiment = engine.stop(wanted.name, "terminal")
+            code = 130
     engine.mark_told(wanted.name, record.told.model_copy(update={"ended": True}))
     _print_end(experiment, as_json)
     return code or (0 if experiment.status.optimal_trial else 1)
 
 
-def _follow(engine: Engine, experiment: Experiment, as_json: bool) -> Experiment:
+@contextmanager
+def _interruptible() -> Iterator[threading.Event]:
+    """An event that Ctrl-C sets, so that no call of the engine is cut in two; a second one does."""
+    interrupted = threading.Event()
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        if interrupted.is_set():
+            signal.default_int_handler(number, frame)
+        interrupted.set()
+
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield interrupted
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _follow(
+    engine: Engine, experiment: Experiment, as_json: bool, interrupted: threading.Event
+) -> Experiment:
+    """The Experiment at its end, or as it is when Ctrl-C is pressed."""
     shown: set[str] = set()
     said = ""
     live = sys.stdout.isatty() and not as_json
@@ -99,7 +122,8 @@ def _follow(engine: Engine, experiment: Experiment, as_json: bool) -> Experiment
                 print(f"  {said}", flush=True)
         if live:
             print(f"{_running(experiment)}{ERASE}", end="\r", flush=True)
-        time.sleep(LOOK_INTERVAL_S)
+        if interrupted.wait(LOOK_INTERVAL_S):
+            return experiment
         experiment = _now(engine, experiment.name)
 
 
