@@ -27,7 +27,8 @@ log = logging.getLogger(__name__)
 
 
 GATHER_S = 0.05  # changes that come in a burst are one poll
-CARD_BY_TIME_S = 15.0  # how often a card is drawn anew for the time that it shows
+CARD_BY_TIME_S = 15.0  # how often a card is drawn anew for the time that it shows, at most
+BY_TIME_A_MINUTE = 30  # of all open Experiments: what has changed needs most of Slack's budget
 AGAIN_S = 1.0  # when what Slack did not take is offered again
 PATIENCE_S = 60.0
 # Longer than the two calls to Slack that post a root message may take, one after the other.
@@ -236,7 +237,8 @@ class Poller:
             try:
                 is_told = self._tell(experiment)
             finally:
-                due = self._clock() + (CARD_BY_TIME_S if is_told else AGAIN_S)
+                by_time_s = max(CARD_BY_TIME_S, 60 / BY_TIME_A_MINUTE * self.open_experiments)
+                due = self._clock() + (by_time_s if is_told else AGAIN_S)
                 self._seen[experiment.name] = _Seen(experiment, due, stamp, is_told)
 
     def tell(self, name: str) -> None:
