@@ -233,9 +233,10 @@ class Poller:
             if seen is not None and seen.stamp > stamp:
                 self.wake()  # told meanwhile, of something newer
                 return
-            is_told = False
+            # Of what was told before, only the time on its card is new: that can wait for its turn.
+            is_told = seen is not None and seen.polled is experiment and seen.is_told
             try:
-                is_told = self._tell(experiment)
+                is_told = self._tell(experiment) or is_told
             finally:
                 by_time_s = max(CARD_BY_TIME_S, 60 / BY_TIME_A_MINUTE * self.open_experiments)
                 due = self._clock() + (by_time_s if is_told else AGAIN_S)

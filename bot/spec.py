@@ -40,6 +40,7 @@ TransformerType = Literal[
 ]
 ParameterType = Literal["double", "int", "discrete", "categorical"]
 Strategy = Literal["min", "max", "latest"]
+AccessMode = Literal["ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany", "ReadWriteOncePod"]
 
 MAX_NAME_LENGTH = 40  # Katib's webhook
 NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
@@ -245,7 +246,7 @@ class TuneSpec(Frozen):
     storage_size: str = _field("Resources", "Size of the volume for model and data.", "10Gi")
     storage_class: str | None = _field("Resources", "Storage class of that volume.", None)
     storage_access_modes: Annotated[
-        tuple[Literal["ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany", "ReadWriteOncePod"], ...],
+        tuple[AccessMode, ...],
         BeforeValidator(_words),
     ] = _field("Resources", "Access modes of that volume.", ("ReadWriteOnce", "ReadOnlyMany"))
 

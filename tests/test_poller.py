@@ -16,7 +16,7 @@ from slack_sdk import WebClient
 from bot.engines.base import Engine
 from bot.errors import EngineError
 from bot.outbox import CARD_INTERVAL_S, Outbox, Undeliverable
-from bot.poller import AGAIN_S, CARD_BY_TIME_S, GATHER_S, PATIENCE_S, Poller
+from bot.poller import AGAIN_S, BY_TIME_A_MINUTE, CARD_BY_TIME_S, GATHER_S, PATIENCE_S, Poller
 from bot.status import Experiment, ExperimentCondition
 from tests.experiments import NAME, START, ended, experiment, trial
 from tests.harness import RunningWorkspace
@@ -187,6 +187,40 @@ def test_what_slack_did_not_take_is_offered_again_though_nothing_changed(bench: 
     assert bench.replies() == ["started", "ended"]
     assert bench.poller.untold == 0
     assert bench.engine.get(NAME).record.told.ended
+
+
+def test_a_card_that_only_got_older_waits_for_its_turn_when_slack_does_not_take_it(
+    bench: Bench,
+) -> None:
+    bench.told(experiment([trial(0, 0.7), trial(1)]))
+    bench.workspace.fault("ratelimited", on="chat.update", seconds=1, times=1)
+    bench.clock.seconds += CARD_BY_TIME_S
+    bench.poller.poll_once()
+    asked = bench.updates()
+    bench.clock.seconds += 1 + AGAIN_S
+    bench.poller.poll_once()
+    assert bench.updates() == asked
+    bench.clock.seconds += CARD_BY_TIME_S
+    bench.poller.poll_once()
+    assert bench.updates() == asked + 1
+
+
+def test_many_open_experiments_share_what_is_left_for_cards_that_only_got_older(
+    bench: Bench,
+) -> None:
+    names = [f"e{number}" for number in range(20)]
+    for name in names:
+        bench.engine.put(named(experiment([trial(0)]), name))
+    for _ in range(3):
+        bench.poller.poll_once()
+        bench.clock.seconds += CARD_INTERVAL_S
+    started, asked = bench.clock.seconds, bench.updates()
+    bench.clock.seconds = started + CARD_BY_TIME_S
+    bench.poller.poll_once()
+    assert bench.updates() == asked
+    bench.clock.seconds = started + 60 / BY_TIME_A_MINUTE * len(names)
+    bench.poller.poll_once()
+    assert bench.updates() > asked
 
 
 def test_what_changed_goes_before_what_only_got_older(bench: Bench) -> None:

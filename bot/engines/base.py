@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal, Protocol
 
-from bot.errors import EngineError, SpecError
+from bot.errors import EngineError, NotFoundError, SpecError
 from bot.spec import Frozen, TuneSpec
 from bot.status import Experiment, Record, Thread, Told
 
@@ -171,6 +171,18 @@ def lacking(engine: str, capability: Capability) -> EngineError:
     """What to say when an engine is asked for an action that it does not have, and what to do."""
     what, instead = _WITHOUT[capability]
     return EngineError(f"The {engine} engine {what}.", hint=instead)
+
+
+def taken(name: str) -> EngineError:
+    """What to say when another record has that name."""
+    return EngineError(
+        f"There is an Experiment `{name}` already.", hint="Choose another name.", field="name"
+    )
+
+
+def unknown(name: str) -> NotFoundError:
+    """What to say of a name that no record has."""
+    return NotFoundError(f"There is no Experiment `{name}`.", hint="`list` shows the names.")
 
 
 class WithoutActions:

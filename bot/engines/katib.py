@@ -21,17 +21,17 @@ from bot.engines import (
     katib_records,
     katib_resume,
 )
-from bot.engines.base import Capability, Query
+from bot.engines.base import Capability, Query, taken, unknown
 from bot.engines.katib_objects import Cluster
 from bot.engines.katib_places import Places
-from bot.engines.katib_site import Entry, Site, taken, unknown
+from bot.engines.katib_site import Entry, Site
 from bot.engines.katib_state import OwnTrial, State
 from bot.engines.katib_template import TrialTemplate
 from bot.engines.katib_wire import KatibExperiment
 from bot.engines.kube import EXPERIMENTS, Kube
 from bot.engines.kube_errors import ApiError
 from bot.errors import EngineError, NotFoundError, SpecError
-from bot.spec import TuneSpec
+from bot.spec import NAME, TuneSpec
 from bot.status import (
     Experiment,
     Record,
@@ -103,7 +103,7 @@ class KatibEngine:
         """What would be refused: by us, or by the cluster in a dry run of every object."""
         if found := (*self._places.refusal(spec, channel), *katib_command.refusals(spec)):
             return found
-        if any(site.entry(spec.name) for site in self._sites.values()):
+        if self._found(spec.name):
             known = taken(spec.name)
             return (SpecError(known.message, hint=known.hint, field=known.field),)
         site = self._sites[self._places.of(channel)]
@@ -121,12 +121,12 @@ class KatibEngine:
         def change(record: Record, state: State) -> tuple[Record, State]:
             return record.model_copy(update={"thread": record.thread or thread}), state
 
-        self._site(name).update(name, change)
+        self._located(name)[0].update(name, change)
 
     def submit(self, name: str) -> Experiment:
-        site = self._site(name)
-        if not self._entry(site, name).is_open:
-            return self.get(name)
+        site, entry = self._located(name)
+        if not entry.is_open:
+            return self._look(site, entry)
 
         def change(record: Record, state: State) -> tuple[Record, State]:
             return record.model_copy(update={"submitted": True}), state
@@ -159,41 +159,39 @@ class KatibEngine:
         return shown
 
     def get(self, name: str) -> Experiment:
-        site = self._site(name)
-        return self._look(site, self._entry(site, name))
+        return self._look(*self._located(name))
 
     def find(self, query: Query) -> list[Experiment]:
         wanted = query.text.lower()
+        if NAME.fullmatch(wanted) and (found := self._found(wanted)):
+            return [self._look(*found)]
         heads = [
             (head.metadata.annotations.get(katib_records.CREATED, ""), site, head.metadata)
             for site in self._sites.values()
             for head in site.headers()
         ]
-        names = {meta.labels.get(katib_objects.LABEL_EXPERIMENT, "") for _, _, meta in heads}
-        found = []
+        matching = []
         for _, site, meta in sorted(heads, key=lambda head: head[0], reverse=True):
             name = meta.labels.get(katib_objects.LABEL_EXPERIMENT, "")
             words = (name, *(meta.annotations.get(each, "") for each in katib_records.SEARCHED))
-            exact = wanted in names
-            matches = name == wanted if exact else any(wanted in word.lower() for word in words)
+            matches = any(wanted in word.lower() for word in words)
             if matches and (entry := site.entry(name)):
-                found.append(self._look(site, entry))
-            if len(found) == query.limit:
+                matching.append(self._look(site, entry))
+            if len(matching) == query.limit:
                 break
-        return found
+        return matching
 
     def mark_told(self, name: str, told: Told) -> None:
         def change(record: Record, state: State) -> tuple[Record, State]:
             return record.model_copy(update={"told": told}), state
 
-        self._site(name).update(name, change)
+        self._located(name)[0].update(name, change)
         if told.ended:
             self._shown.pop(name, None)
             self._due.pop(name, None)
 
     def logs(self, name: str, trial: str) -> str:
-        site = self._site(name)
-        entry = self._entry(site, name)
+        site, entry = self._located(name)
         wanted = _trial(self._look(site, entry), trial)
         watched = site.watched(name)
         mine = [p for p in watched.pods.values() if katib_pods.trial_of(p) == wanted.name]
@@ -220,8 +218,7 @@ class KatibEngine:
     # --- acting -----------------------------------------------------------------------------------
 
     def stop(self, name: str, by: str) -> Experiment:
-        site = self._site(name)
-        entry = self._entry(site, name)
+        site, entry = self._located(name)
         if entry.record.adopted:
             raise EngineError(
                 f"`{name}` was not started here, so it is not deleted from here.",
@@ -235,8 +232,7 @@ class KatibEngine:
         return self._look(site, entry)
 
     def extend(self, name: str, max_trial_count: int, by: str) -> Experiment:
-        site = self._site(name)
-        entry, made = self._with_experiment(site, name)
+        site, entry, made = self._with_experiment(name)
         katib_resume.check_extension(entry.record.spec, entry.state, made, max_trial_count)
         self._patch(site, made, {"maxTrialCount": max_trial_count})
         log.info("%s: max_trial_count is %s now (%s)", name, max_trial_count, by)
@@ -253,8 +249,7 @@ class KatibEngine:
         return self._advance(site, name)
 
     def set_parallel(self, name: str, parallel_trial_count: int, by: str) -> Experiment:
-        site = self._site(name)
-        entry, made = self._with_experiment(site, name)
+        site, entry, made = self._with_experiment(name)
         katib_resume.check_parallel(entry.record.spec, entry.state, made, parallel_trial_count)
         self._patch(site, made, {"parallelTrialCount": parallel_trial_count})
         log.info("%s: parallel_trial_count is %s now (%s)", name, parallel_trial_count, by)
@@ -267,8 +262,7 @@ class KatibEngine:
         return self._advance(site, name)
 
     def retry_trial(self, name: str, trial: str, by: str) -> Experiment:
-        site = self._site(name)
-        entry, _ = self._with_experiment(site, name)
+        site, entry, _ = self._with_experiment(name)
         wanted = _trial(self._look(site, entry), trial)
         katib_resume.check_retry(entry.record, entry.state, wanted)
         log.info("%s: %s is tried again (%s)", name, wanted.name, by)
@@ -290,9 +284,8 @@ class KatibEngine:
     def adopt(
         self, name: str, channel: str, requested_by: str, requested_by_name: str
     ) -> Experiment:
-        for site in self._sites.values():
-            if site.entry(name):
-                return self.get(name)
+        if found := self._found(name):
+            return self._look(*found)
         site = self._sites[self._places.of(channel)].ready()
         path = EXPERIMENTS.path(site.cluster.namespace, name)
         try:
@@ -328,19 +321,22 @@ class KatibEngine:
         for callback in self._listeners:
             callback()
 
-    def _site(self, name: str) -> Site:
-        """Where an Experiment's record is.
+    def _located(self, name: str) -> tuple[Site, Entry]:
+        """An Experiment's record and where it is: from memory if it is open.
 
         Raises:
             NotFoundError: nowhere.
         """
-        for site in self._sites.values():
-            if site.knows(name):
-                return site
-        for site in self._sites.values():
-            if site.read(name):
-                return site
+        if found := self._found(name):
+            return found
         raise unknown(name)
+
+    def _found(self, name: str) -> tuple[Site, Entry] | None:
+        # NB: what is open is known without asking, wherever it is.
+        for site in sorted(self._sites.values(), key=lambda site: not site.knows(name)):
+            if entry := site.entry(name):
+                return site, entry
+        return None
 
     def _entry(self, site: Site, name: str) -> Entry:
         entry = site.entry(name)
@@ -383,7 +379,8 @@ class KatibEngine:
             self._shown[name] = known if known == shown else shown
             return self._shown[name]
 
-    def _with_experiment(self, site: Site, name: str) -> tuple[Entry, KatibExperiment]:
+    def _with_experiment(self, name: str) -> tuple[Site, Entry, KatibExperiment]:
+        site, _ = self._located(name)
         made = site.ready().experiments.get(name)
         self._advance(site, name)  # if it is over by now, its end is noted first
         entry = self._entry(site, name)
@@ -393,7 +390,7 @@ class KatibEngine:
                 "cannot be changed.",
                 hint="Start a new Experiment with the same line.",
             )
-        return entry, made
+        return site, entry, made
 
     def _patch(self, site: Site, made: KatibExperiment, spec: Mapping[str, Any]) -> None:
         path = EXPERIMENTS.path(site.cluster.namespace, made.metadata.name)

@@ -148,15 +148,16 @@ def _fetch(site: Site, entry: Entry, now: datetime) -> Entry:
     if found.metadata.annotations.get(UID) != entry.record.uid:
         raise _taken(site, JOBS, found.metadata.name)
     conditions = found.status.conditions
-    pods = [
-        p for p in site.watched(name).pods.values() if katib_pods.trial_of(p) == found.metadata.name
-    ]
     if katib_wire.condition(conditions, "Complete"):
-        pinned = READ_WRITE_MANY not in spec.storage_access_modes
+        if READ_WRITE_MANY in katib_objects.access_modes(spec, site.cluster):
+            return _changed(site, name, fetched=True)
+        pods = _pods_of(site, name, found.metadata.name)
         node = next((p.spec.node_name for p in pods if p.status.phase == "Succeeded"), "")
-        return _changed(site, name, fetched=True, node=node if pinned else "")
+        return _changed(site, name, fetched=True, node=node)
     if failed := katib_wire.condition(conditions, "Failed"):
-        said = site.watched(name).ends.get(found.metadata.name)
+        said = site.watched(name).ends.get(found.metadata.name) or _end_of(
+            site, _pods_of(site, name, found.metadata.name)
+        )
         words = said.message if said else failed.message
         return end(
             site, entry, endings.failed(f"Model and data could not be fetched: {words}", now)
@@ -427,9 +428,13 @@ def _is_gone(site: Site, name: str) -> bool:
 def _clean(site: Site, record: Record, state: State) -> None:
     """Delete what would still run or cost: everything, if the end was ours."""
     ending = state.ending
-    if ending is None or record.adopted or site.is_clean(record.name):
+    if ending is None or record.adopted:
         return
     ended_by_us = ending.reason in OURS or not state.created
+    # NB: another replica may have been about to create it when it was stopped here.
+    came_late = ended_by_us and site.experiments.get(record.name) is not None
+    if site.is_clean(record.name) and not came_late:
+        return
     if ended_by_us:
         fetch = katib_objects.fetch_job(record.spec, site.cluster)
         if fetch is not None:

@@ -18,7 +18,7 @@ from bot.engines.katib_command import SHELL, WORKSPACE, is_distributed, placehol
 from bot.engines.katib_template import CONTAINER, POD_SPEC, TrialTemplate, merged
 from bot.errors import SpecError
 from bot.prior import known_good
-from bot.spec import Frozen, Parameter, Scalar, TuneSpec
+from bot.spec import AccessMode, Frozen, Parameter, Scalar, TuneSpec
 
 Json = dict[str, Any]
 
@@ -153,7 +153,7 @@ def volume_claim(spec: TuneSpec, cluster: Cluster) -> Json | None:
     if katib_command.fetch_script(spec) is None:
         return None
     claim: Json = {
-        "accessModes": list(spec.storage_access_modes),
+        "accessModes": list(access_modes(spec, cluster)),
         "resources": {"requests": {"storage": spec.storage_size}},
     }
     if spec.storage_class:
@@ -168,6 +168,16 @@ def volume_claim(spec: TuneSpec, cluster: Cluster) -> Json | None:
         },
         "spec": claim,
     }
+
+
+def access_modes(spec: TuneSpec, cluster: Cluster) -> tuple[AccessMode, ...]:
+    """The volume's access modes: the spec's, else the cluster's, else the SDK's own."""
+    asked = "storage_access_modes" in spec.model_fields_set
+    return (
+        spec.storage_access_modes
+        if asked
+        else (cluster.template.access_modes or spec.storage_access_modes)
+    )
 
 
 def fetch_job(spec: TuneSpec, cluster: Cluster) -> Json | None:

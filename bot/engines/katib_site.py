@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from bot.engines import katib_pods, katib_records, katib_trials
+from bot.engines.base import taken, unknown
 from bot.engines.katib_objects import LABEL_EXPERIMENT, LABEL_KATIB_EXPERIMENT, Cluster
 from bot.engines.katib_state import End, State
 from bot.engines.katib_watch import Mirror
@@ -32,7 +33,7 @@ from bot.engines.katib_wire import (
 )
 from bot.engines.kube import CONFIG_MAPS, EVENTS, EXPERIMENTS, PODS, TRIALS, Kube
 from bot.engines.kube_errors import ApiError
-from bot.errors import EngineError, NotFoundError
+from bot.errors import EngineError
 from bot.status import Record
 
 log = logging.getLogger(__name__)
@@ -455,16 +456,6 @@ class Site:
 def _entry(found: ConfigMap) -> Entry:
     record, state = katib_records.from_config_map(found)
     return Entry(record, state, found.metadata.resource_version)
-
-
-def unknown(name: str) -> NotFoundError:
-    return NotFoundError(f"There is no Experiment `{name}`.", hint="`list` shows the names.")
-
-
-def taken(name: str) -> EngineError:
-    return EngineError(
-        f"There is an Experiment `{name}` already.", hint="Choose another name.", field="name"
-    )
 
 
 def gone_seconds(gone: Mapping[str, tuple[str, float]]) -> dict[str, float]:

@@ -13,7 +13,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from bot.errors import TuneError
-from bot.spec import Frozen
+from bot.spec import AccessMode, Frozen
 
 TrialKind = Literal["PyTorchJob", "TrainJob"]
 # Katib's own metrics sidecar shares the pod's processes, and the trainer needs no API server.
@@ -46,6 +46,11 @@ class TrialTemplate(Frozen):
         default="torch-distributed", description="ClusterTrainingRuntime of a TrainJob."
     )
     gpu_resource: str = Field(default="nvidia.com/gpu", description="What one GPU is called here.")
+    access_modes: tuple[AccessMode, ...] = Field(
+        default=(),
+        description="Access modes of volumes here where a spec asks for none; with ReadWriteMany "
+        "trials run on every node.",
+    )
     shared_memory: str = Field(default="", description="Size of /dev/shm, e.g. `8Gi`; else 64Mi.")
     labels: Mapping[str, str] = Field(
         default={}, description="On job and pods, e.g. Kueue's queue-name."

@@ -19,7 +19,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from bot.engines import local_records
-from bot.engines.base import Query
+from bot.engines.base import Query, taken, unknown
 from bot.engines.local_check import cpus
 from bot.engines.local_process import LOG_FILE, last_lines
 from bot.engines.local_records import BROKEN, StudyFile, experiment_folder, explain
@@ -191,7 +191,7 @@ class Machine:
         if there is None:
             self._searches[wanted.name] = self._search(self._file.create(wanted))
         elif there.entry.record.uid != wanted.uid:
-            raise local_records.name_taken(wanted.name)
+            raise taken(wanted.name)
 
     def attach(self, name: str, thread: dict[str, Any]) -> None:
         search = self._find(name)
@@ -244,7 +244,7 @@ class Machine:
     def _find(self, name: str) -> Search:
         search = self._searches.get(name)
         if search is None:
-            raise local_records.unknown(name)
+            raise unknown(name)
         return search
 
     def _search(self, entry: local_records.Entry) -> Search:

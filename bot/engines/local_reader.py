@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bot.engines import local_records
-from bot.engines.base import Query
+from bot.engines.base import Query, unknown
 from bot.engines.local_process import LOG_FILE, last_lines
 from bot.engines.local_records import STUDY_FILE, Entry, StudyFile
 from bot.errors import NotFoundError
@@ -46,7 +46,7 @@ class Reader:
 
     def _entry(self, name: str) -> Entry:
         if name not in self._entries:
-            raise local_records.unknown(name)
+            raise unknown(name)
         return self._entries[name]
 
     def _experiment(self, entry: Entry) -> Experiment:

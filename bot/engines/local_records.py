@@ -21,7 +21,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
-from bot.engines.base import Query
+from bot.engines.base import Query, taken
 from bot.engines.local_status import (
     ENDING,
     FETCHED,
@@ -33,7 +33,7 @@ from bot.engines.local_status import (
     is_asked,
     trial_status,
 )
-from bot.errors import EngineError, NotFoundError, SpecError
+from bot.errors import EngineError, SpecError
 from bot.spec import TuneSpec
 from bot.status import Ending, Experiment, Record, TrialCondition
 
@@ -94,7 +94,7 @@ class StudyFile:
             study_id = self._storage.get_study_id_from_name(record.name)
             # NB: one without a record is what a crash between these two steps left behind.
             if RECORD in self._storage.get_study_user_attrs(study_id):
-                raise name_taken(record.name) from None
+                raise taken(record.name) from None
         entry = Entry(study_id, record)
         self.write_record(entry, record)
         return entry
@@ -197,16 +197,6 @@ def _entry(study_id: int, name: str, attributes: dict[str, object]) -> Entry | N
 def experiment_folder(state_dir: Path, name: str) -> Path:
     """Where an Experiment's trials keep their files."""
     return state_dir / "experiments" / name
-
-
-def name_taken(name: str) -> EngineError:
-    return EngineError(
-        f"There is an Experiment `{name}` already.", hint="Choose another name.", field="name"
-    )
-
-
-def unknown(name: str) -> NotFoundError:
-    return NotFoundError(f"There is no Experiment `{name}`.")
 
 
 def matching(records: Iterable[Record], query: Query) -> list[Record]:

@@ -170,22 +170,24 @@ def test_a_typed_line_becomes_a_thread_that_ends_with_the_optimum(
     bot: KatibBot, stage: Stage
 ) -> None:
     name = name_it()
-    assert "/archives/C0TUNING/p" in bot.says(f"{SPACE} name={name} trials=4 parallel=2")
+    # A grid, so that it tries 5e-4, the best there is: a random search might have no luck.
+    line = "org/model on org/data learning_rate=1e-4..1e-3:step=1e-4 objective=eval_accuracy"
+    words = f"algorithm=grid name={name} trials=10 parallel=3"
+    assert "/archives/C0TUNING/p" in bot.says(f"{line} {words}")
     bot.workspace.wait_for(lambda: "are being fetched" in shown(bot.card(name) or {"text": ""}))
     keys = bot.wait_for(name, "ended")
     assert (keys[0], keys[-1]) == ("started", "ended")
     assert len(keys) == len(set(keys))
     started, end = bot.thread(name)[1], shown(bot.thread(name)[-1])
     assert "and beside them the known-good default (trial 0)" in shown(started)
-    assert "all trials are done (4 of 4 trials + trial 0)" in end
-    # What a random search of four finds is its luck; the thread says which it was.
-    assert "the known-good default (trial 0: 0.81)" in end or "The search brought nothing" in end
-    assert "4 of 4 trials + trial 0" in shown(bot.wait_for_card(name))
+    assert "all trials are done (10 of 10 trials + trial 0)" in end
+    assert "points better than the known-good default (trial 0: 0.81)" in end
+    assert "10 of 10 trials + trial 0" in shown(bot.wait_for_card(name))
     found = shown(bot.ephemeral(f"/katib-best {name}"))
     assert "Optimal hyperparameters" in found
     assert "/archives/C0TUNING/p" in found
     assert "has ended: all trials are done" in bot.says(f"stop {name}")
-    assert "resume_policy=LongRunning" in bot.says(f"extend {name} 9")
+    assert "resume_policy=LongRunning" in bot.says(f"extend {name} 19")
     assert "none of its trials can be tried again" in bot.says(f"retry {name} 1")
     assert name in bot.says("list")
 

@@ -23,6 +23,7 @@ from bot.settings import Settings
 from tests.cluster.account import SERVICE_ACCOUNTS, kubeconfig_of
 from tests.cluster.api import Api
 from tests.cluster.resources import EXPERIMENTS, NAMESPACES, PODS, VALIDATING, Json, Resource
+from tests.cluster.waiting import until
 
 pytestmark = pytest.mark.cluster
 
@@ -127,10 +128,11 @@ def test_a_namespace_without_the_label_is_found_with_the_command_that_sets_it(
 ) -> None:
     name = f"plain-{uuid.uuid4().hex[:8]}"
     api.create(NAMESPACES, {"metadata": {"name": name}})
+    # NB: a namespace this young has no service account yet, which is a finding of its own.
+    until(lambda: api.find(SERVICE_ACCOUNTS, name, "default"), "the service account")
     found = list(examine(kube, replace(served, namespaces=(name,))))
     api.delete(NAMESPACES, "", name)
-    # NB: of a namespace this young it may also say that it has no service account yet.
-    wrong = "\n".join(sentences(found, "wrong"))
+    (wrong,) = sentences(found, "wrong")
     assert "lacks the label katib.kubeflow.org/metrics-collector-injection=enabled" in wrong
     assert f"`kubectl label namespace {name} katib.kubeflow.org/" in wrong
 

@@ -486,3 +486,17 @@ def test_the_environment_reaches_the_job_that_fetches_too() -> None:
     assert job is not None
     [container] = job["spec"]["template"]["spec"]["containers"]
     assert {"name": "HTTPS_PROXY", "value": "http://p:1"} in container["env"]
+
+
+def test_a_volume_has_the_access_modes_of_the_spec_else_of_the_cluster_else_of_the_sdk() -> None:
+    shared = CLUSTER.model_copy(update={"template": TrialTemplate(access_modes=("ReadWriteMany",))})
+    line = "org/model on org/data learning_rate=1e-5..1e-3 name=x"
+    asked = f"{line} storage_access_modes=ReadWriteOnce"
+    for words, cluster, modes in (
+        (line, CLUSTER, ["ReadWriteOnce", "ReadOnlyMany"]),
+        (line, shared, ["ReadWriteMany"]),
+        (asked, shared, ["ReadWriteOnce"]),
+    ):
+        claim = katib_objects.volume_claim(typed(words), cluster)
+        assert claim is not None
+        assert claim["spec"]["accessModes"] == modes
