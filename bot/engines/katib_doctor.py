@@ -98,10 +98,14 @@ def _cluster(kube: Kube, served: Served, template: TrialTemplate) -> Iterator[Fi
     yield from katib_installed.operator(kube, template)
     yield from katib_offers.storage(kube, served.storage_class)
     for namespace in served.namespaces:
-        yield from _namespace(kube, namespace)
+        there = list(_namespace(kube, namespace))
+        yield from there
         yield from katib_offers.quota(kube, namespace, template.gpu_resource)
         yield from _permissions(kube, namespace, template.trial_kind)
-        yield from _tried(kube, Cluster(namespace=namespace, trainer_image=served.trainer_image))
+        # NB: what is wrong with the namespace, the webhooks would only say again.
+        if not any(each.verdict == "wrong" for each in there):
+            cluster = Cluster(namespace=namespace, trainer_image=served.trainer_image)
+            yield from _tried(kube, cluster)
     if served.own_namespace is not None:
         own = [each for each in katib_permissions.PERMISSIONS if each.own_namespace]
         yield from katib_access.lacking(kube, served.own_namespace, own)
