@@ -15,12 +15,6 @@ import msgspec
 T = TypeVar("T")
 
 
-class OwnerReference(msgspec.Struct, frozen=True, gc=False, rename="camel"):
-    kind: str = ""
-    name: str = ""
-    uid: str = ""
-
-
 class Meta(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     name: str = ""
     namespace: str = ""
@@ -30,7 +24,6 @@ class Meta(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     deletion_timestamp: datetime | None = None
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
-    owner_references: tuple[OwnerReference, ...] | None = ()
 
 
 class Condition(msgspec.Struct, frozen=True, gc=False, rename="camel"):
@@ -70,11 +63,6 @@ class KatibExperimentStatus(msgspec.Struct, frozen=True, gc=False, rename="camel
     trials: int = 0
     trials_pending: int = 0
     trials_running: int = 0
-    trials_succeeded: int = 0
-    trials_failed: int = 0
-    trials_killed: int = 0
-    trials_early_stopped: int = 0
-    trial_metrics_unavailable: int = 0
 
 
 class KatibExperimentSpec(msgspec.Struct, frozen=True, gc=False, rename="camel"):

@@ -70,13 +70,10 @@ JOBS = Resource("batch/v1", "Job", "jobs")
 PODS = Resource("v1", "Pod", "pods")
 EVENTS = Resource("v1", "Event", "events")
 CONFIG_MAPS = Resource("v1", "ConfigMap", "configmaps")
-SECRETS = Resource("v1", "Secret", "secrets")
 CLAIMS = Resource("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
 QUOTAS = Resource("v1", "ResourceQuota", "resourcequotas")
-SERVICE_ACCOUNTS = Resource("v1", "ServiceAccount", "serviceaccounts")
 LEASES = Resource("coordination.k8s.io/v1", "Lease", "leases")
 NAMESPACES = Resource("v1", "Namespace", "namespaces", namespaced=False)
-NODES = Resource("v1", "Node", "nodes", namespaced=False)
 STORAGE_CLASSES = Resource("storage.k8s.io/v1", "StorageClass", "storageclasses", namespaced=False)
 CRDS = Resource(
     "apiextensions.k8s.io/v1",

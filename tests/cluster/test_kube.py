@@ -24,7 +24,6 @@ from bot.engines.kube import (
     NAMESPACES,
     PODS,
     QUOTAS,
-    SERVICE_ACCOUNTS,
     TRAINJOBS,
     Kube,
     Resource,
@@ -32,6 +31,7 @@ from bot.engines.kube import (
 from bot.engines.kube_errors import ApiError, Unreachable
 from bot.engines.kube_session import CHUNK_BYTES, Patience
 from bot.errors import EngineError
+from tests.cluster.account import SERVICE_ACCOUNTS
 from tests.cluster.https import make_certificate
 from tests.cluster.waiting import until
 
