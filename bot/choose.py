@@ -49,9 +49,12 @@ def _katib(settings: Settings) -> Engine:
 
     context = settings.kube_context
     channels = katib_places.read_channels(settings.channels, context)
-    namespace = settings.namespace or Kube(context).default_namespace
+    # NB: an account's credentials may come from a program that takes its time: asked once.
+    kube = Kube(context)
+    namespace = settings.namespace or kube.default_namespace
     return KatibEngine(
         katib_places.Places(katib_places.Place(namespace, context), channels),
         trainer_image=settings.trainer_image,
         template=katib_template.from_file(settings.trial_template),
+        connect=lambda other: kube if other == context else Kube(other),
     )

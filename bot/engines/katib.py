@@ -83,10 +83,10 @@ class KatibEngine:
         self._new: set[str] = set()
         self._due: dict[str, datetime] = {}
         self._shown: dict[str, Experiment] = {}
-        kubes = {context: connect(context) for context in {p.context for p in places.all}}
+        self._kubes = {context: connect(context) for context in {p.context for p in places.all}}
         self._sites = {
             place: Site(
-                kubes[place.context],
+                self._kubes[place.context],
                 Cluster(
                     namespace=place.namespace,
                     trainer_image=trainer_image,
@@ -312,6 +312,8 @@ class KatibEngine:
     def close(self) -> None:
         for site in self._sites.values():
             site.close()
+        for kube in self._kubes.values():
+            kube.close()
 
     # --- inside -----------------------------------------------------------------------------------
 
