@@ -56,6 +56,8 @@ def play(facts: PodFacts) -> Recording:
         return Recording((Line("error: this objective always fails"),), exit_code=1)
     if kind == "silent":
         return Recording((Line("nothing to say"),))
+    if kind == "trainer":  # a pod of the test before, on its way out
+        return Recording()
     words = shlex.split(" ".join(container["args"]))
     values = {word[2]: float(word[4:]) for word in words if word[:2] == "--"}
     result = 4 * values["a"] - values["b"] ** 2
