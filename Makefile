@@ -29,7 +29,7 @@ test: $(DEV)    ## all tests that need no browser and no cluster
 test-browser: $(DEV) ## Chromium against the page (installs Debian's chromium if there is none)
 	@command -v chromium >/dev/null || (apt-get update -q && apt-get install -q -y chromium) || \
 	  (echo "make test-browser needs Chromium: install it, e.g. apt-get install chromium" >&2; exit 1)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m browser tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile -m browser tests
 
 test-cluster: $(DEV) ## a Kubernetes API server: KUBECONFIG's, or one that TEST_CLUSTER_UP starts
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m cluster tests

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from trainer.casting import cast
+from trainer.casting import cast, cast_fields
 from trainer.errors import TrialError, nearest
 from trainer.sources import DEFAULT, S3Place
 
@@ -29,10 +29,26 @@ TRANSFORMER_TYPES = (
     "AutoModelForMaskedLM",
     "AutoModelForImageClassification",
 )
-EVAL_METRICS = ("eval_loss", "eval_accuracy", "eval_f1", "eval_matthews")
+# What each of them is scored by; `eval_` stands before the names, and `eval_loss` is among them.
+TASK_METRICS: Mapping[str, tuple[str, ...]] = {
+    SEQUENCE_CLASSIFICATION: ("accuracy", "f1", "matthews"),
+    "AutoModelForTokenClassification": ("accuracy", "precision", "recall", "f1"),
+    "AutoModelForQuestionAnswering": ("exact_match", "f1"),
+    "AutoModelForCausalLM": ("perplexity", "token_accuracy"),
+    "AutoModelForMaskedLM": ("perplexity", "token_accuracy"),
+    "AutoModelForImageClassification": ("accuracy", "f1", "matthews"),
+}
 STEP_METRICS = ("loss", "grad_norm")
 FINAL_METRICS = ("train_loss", "train_samples_per_second", "peak_memory_mb")
-METRICS = EVAL_METRICS + STEP_METRICS + FINAL_METRICS
+# Hyperparameters of ours: they stand among the fields of TrainingArguments and can be searched.
+OWN_PARAMETERS: Mapping[str, type] = {"max_length": int, "train_fraction": float}
+
+
+def metrics_of(transformer_type: str) -> tuple[str, ...]:
+    """Every metric that a trial of this type reports; the objective is one of them."""
+    own = (f"eval_{name}" for name in ("loss", *TASK_METRICS[transformer_type]))
+    return (*own, *STEP_METRICS, *FINAL_METRICS)
+
 
 EPILOG = """
 other commands:
@@ -60,12 +76,12 @@ class TrialConfig:
     s3: S3Place | None
     split: str
     eval_split: str | None
-    text_column: str | None
-    label_column: str | None
+    columns: Mapping[str, str]
     method: str
     training_parameters: Mapping[str, object]
     lora_config: Mapping[str, object]
     max_length: int
+    train_fraction: float
     objective_metric: str
     objective_type: str
     seed: int
@@ -144,6 +160,9 @@ def trial_parser() -> Parser:
     add_s3(parser)
     parser.add_argument("--split", default="train", help='training rows, e.g. "train[:1000]"')
     parser.add_argument("--eval-split", help="held-out rows; default: found or held out of --split")
+    parser.add_argument(
+        "--columns", default="{}", metavar="JSON", help='what is where, e.g. {"text": "review"}'
+    )
     parser.add_argument("--text-column", metavar="NAME", help="default: detected")
     parser.add_argument("--label-column", metavar="NAME", help="default: detected")
     parser.add_argument("--method", choices=("lora", "full"), default="lora")
@@ -195,16 +214,29 @@ def fetch_parser() -> Parser:
 
 def read_config(args: argparse.Namespace) -> TrialConfig:
     """The parsed flags as a TrialConfig; what cannot be is a BadParameter."""
+    made = ("s3", *(name for name in OWN_PARAMETERS if name not in vars(args)))
     values: dict[str, Any] = {
-        name: getattr(args, name) for name in TrialConfig.__dataclass_fields__ if name != "s3"
+        name: getattr(args, name) for name in TrialConfig.__dataclass_fields__ if name not in made
     }
     values["s3"] = s3_place(args)
-    for flag in ("training_parameters", "lora_config"):
+    values["train_fraction"] = 1.0
+    for flag in ("training_parameters", "lora_config", "columns"):
         values[flag] = json_object(values[flag], flag)
+    for name in ("text", "label"):
+        if column := getattr(args, f"{name}_column"):
+            values["columns"][name] = column
+    values |= _own_parameters(values["training_parameters"])
     config = TrialConfig(**values)
     for check in _CHECKS:
         check(config)
     return config
+
+
+def _own_parameters(training_parameters: dict[str, object]) -> dict[str, Any]:
+    """Takes our own hyperparameters out from among the fields of TrainingArguments."""
+    given = {name: training_parameters.pop(name) for name in OWN_PARAMETERS
+             if name in training_parameters}  # fmt: skip
+    return cast_fields(given, OWN_PARAMETERS, "TrainingArguments")
 
 
 def json_object(text: str, flag: str) -> dict[str, object]:
@@ -242,6 +274,11 @@ def _check_numbers(config: TrialConfig) -> None:
         raise TrialError(
             "BadParameter", f"--max-length must be 3 or more, not {config.max_length}."
         )
+    if not 0 < config.train_fraction <= 1:
+        raise TrialError(
+            "BadParameter",
+            f"train_fraction must be above 0 and at most 1, not {config.train_fraction}.",
+        )
 
 
 def _check_method(config: TrialConfig) -> None:
@@ -252,11 +289,11 @@ def _check_method(config: TrialConfig) -> None:
 
 
 def _check_objective(config: TrialConfig) -> None:
-    name = config.objective_metric
-    if name not in METRICS:
+    name, known = config.objective_metric, metrics_of(config.transformer_type)
+    if name not in known:
         raise TrialError(
             "BadParameter",
-            f"There is no metric {name!r}.{nearest(name, METRICS)} Known: {', '.join(METRICS)}.",
+            f"There is no metric {name!r}.{nearest(name, known)} Known: {', '.join(known)}.",
         )
 
 

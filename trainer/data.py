@@ -7,7 +7,7 @@ seed: trials of one Experiment are compared on the same rows.
 from __future__ import annotations
 
 import random
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from datasets import (
 from datasets.exceptions import DatasetGenerationError
 
 from trainer import defaults, hub, sources
+from trainer.config import TrialConfig
 from trainer.errors import TrialError, one_line
 
 EVAL_SPLITS = ("validation", "eval", "dev", "valid", "test")
@@ -136,6 +137,33 @@ def eval_split(splits: Splits, train_spec: str, asked: str | None) -> str | None
             f"{train_spec!r}; a score on rows that were trained on says nothing.",
         )
     return asked
+
+
+def train_and_eval(
+    splits: Splits,
+    config: TrialConfig,
+    complete: Callable[[Dataset, str], Dataset],
+    strata: Callable[[Dataset], Sequence[Hashable]],
+) -> tuple[Dataset, Dataset]:
+    """The rows to train on and the rows to evaluate on, which have none in common.
+
+    Args:
+        complete: of some rows and what they are called, those that can be used; or TrialError.
+        strata: for each row, what it is like: rows that are held out are spread over these.
+    """
+    train = complete(take(splits, config.split), config.split)
+    spec = eval_split(splits, config.split, config.eval_split)
+    if spec is None:
+        kept, held = hold_out(strata(train))
+        train, held_out = train.select(kept), train.select(held)
+    else:
+        held_out = complete(take(splits, spec), spec)
+        if config.eval_split is None and len(held_out) > MAX_EVAL_ROWS:
+            held_out = held_out.select(stratified(strata(held_out), MAX_EVAL_ROWS))
+    if config.train_fraction < 1:
+        wanted = max(1, round(len(train) * config.train_fraction))
+        train = train.select(stratified(strata(train), wanted, at_least_one=True))
+    return train, held_out
 
 
 def stratified(labels: Sequence[Hashable], wanted: int, at_least_one: bool = False) -> list[int]:

@@ -16,9 +16,9 @@ from torch.utils.data import RandomSampler, Sampler, SequentialSampler
 from transformers import EvalPrediction, Trainer
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
-from trainer import classification
 from trainer.errors import TrialError
 from trainer.result import Recorder
+from trainer.tasks.base import Task
 
 NO_LABEL = -100  # PyTorch's mark for a row that does not count.
 
@@ -26,14 +26,16 @@ NO_LABEL = -100  # PyTorch's mark for a row that does not count.
 class WatchedTrainer(Trainer):
     """The Trainer, with a loss that must stay finite and evaluations that can be compared."""
 
-    def __init__(self, recorder: Recorder, train_dataset: Sequence[Any], **options: Any) -> None:
+    def __init__(
+        self, task: Task, recorder: Recorder, train_dataset: Sequence[Any], **options: Any
+    ) -> None:
+        self._task = task
         self._recorder = recorder
-        filled = Filled(train_dataset)
         super().__init__(
-            train_dataset=filled,
+            train_dataset=Filled(train_dataset),
             compute_loss_func=self._loss,
-            compute_metrics=_scores,
-            preprocess_logits_for_metrics=_logits,
+            compute_metrics=self._scores,
+            preprocess_logits_for_metrics=self._digest,
             **options,
         )
 
@@ -63,17 +65,31 @@ class WatchedTrainer(Trainer):
         self, outputs: Any, labels: torch.Tensor, num_items_in_batch: torch.Tensor | int | None
     ) -> torch.Tensor:
         """The mean over all rows of a step, wherever they are: this process' part of it."""
-        logits = outputs["logits"] if isinstance(outputs, dict) else outputs[0]
+        logits = self._task.logits(_values(outputs))
         # Smoothed labels are for training: trials with different smoothing must be comparable.
         smoothing = self.args.label_smoothing_factor if self.model.training else 0.0
-        total = torch.nn.functional.cross_entropy(
-            logits.float(),
-            labels.to(logits.device),
-            ignore_index=NO_LABEL,
-            reduction="sum",
-            label_smoothing=smoothing,
+        total = cross_entropy(logits, labels, smoothing).sum()
+        count = (labels != NO_LABEL).sum() if num_items_in_batch is None else num_items_in_batch
+        return total / count
+
+    def _digest(self, outputs: Any, labels: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Of each row: its loss, how many labels it has, and what the task needs for its scores.
+
+        The logits are not kept, nor what some models give besides, such as their cache.
+        """
+        logits = self._task.logits(outputs if isinstance(outputs, tuple) else (outputs,))
+        losses = (
+            cross_entropy(logits, labels).flatten(1)
+            if labels.dim() > 1
+            else (cross_entropy(logits, labels).unsqueeze(1))
         )
-        return total / (len(labels) if num_items_in_batch is None else num_items_in_batch)
+        counts = (labels != NO_LABEL).reshape(len(labels), -1)
+        return (losses.sum(1), counts.sum(1), *self._task.digest(logits, labels))
+
+    def _scores(self, found: EvalPrediction) -> dict[str, float]:
+        losses, counts, *rest = (np.asarray(each) for each in found.predictions)
+        row_loss = float(losses.sum(dtype=np.float64) / counts.sum())
+        return {**self._task.score(tuple(rest), np.asarray(found.label_ids)), "row_loss": row_loss}
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
         order = super()._get_train_sampler(train_dataset)
@@ -102,8 +118,12 @@ class Filled(Sequence[Any]):
 
     def __getitem__(self, index: Any) -> Any:
         if index == len(self._rows):
-            return {**self._rows[0], "labels": NO_LABEL}
+            return {**self._rows[0], "labels": _no_labels(self._rows[0]["labels"])}
         return self._rows[index]
+
+
+def _no_labels(labels: Any) -> Any:
+    return [_no_labels(each) for each in labels] if isinstance(labels, list) else NO_LABEL
 
 
 class SharedOrder(Sampler[int]):
@@ -130,18 +150,20 @@ class SharedOrder(Sampler[int]):
         yield from [len(self._order)] * self._fill
 
 
-def _logits(outputs: Any, labels: torch.Tensor) -> torch.Tensor:
-    """The logits alone: some models also give their cache, which would fill the memory."""
-    logits: torch.Tensor = outputs[0] if isinstance(outputs, tuple) else outputs
-    return logits
+def _values(outputs: Any) -> tuple[torch.Tensor, ...]:
+    return tuple(outputs.values()) if isinstance(outputs, dict) else tuple(outputs)
 
 
-def _scores(found: EvalPrediction) -> dict[str, float]:
-    logits, labels = np.asarray(found.predictions), np.asarray(found.label_ids)
-    return {**classification.scores(logits, labels), "row_loss": row_loss(logits, labels)}
-
-
-def row_loss(logits: np.ndarray, labels: np.ndarray) -> float:
-    """The cross-entropy, as the mean over the rows."""
-    rows = torch.from_numpy(logits).double(), torch.from_numpy(labels).long()
-    return float(torch.nn.functional.cross_entropy(*rows))
+def cross_entropy(
+    logits: torch.Tensor, labels: torch.Tensor, smoothing: float = 0.0
+) -> torch.Tensor:
+    """The loss of each label, in their shape, and 0 where there is none; `logits` have one
+    dimension more, the classes."""
+    losses: torch.Tensor = torch.nn.functional.cross_entropy(
+        logits.float().reshape(-1, logits.shape[-1]),
+        labels.to(logits.device).reshape(-1),
+        ignore_index=NO_LABEL,
+        reduction="none",
+        label_smoothing=smoothing,
+    )
+    return losses.view(labels.shape)

@@ -8,15 +8,12 @@ from typing import Any, get_type_hints
 
 import torch
 from peft import LoraConfig, get_peft_model
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoTokenizer
 
 from trainer import defaults, hub, sources
 from trainer.casting import cast_fields
 from trainer.errors import TrialError, one_line
 
-TASK_TYPE = "SEQ_CLS"
-# NB: without a task type peft trains the LoRA matrices alone and a new head stays random.
-LORA_DEFAULTS = {"task_type": TASK_TYPE, "target_modules": "all-linear"}
 NO_LIMIT = 1_000_000
 PRECISION_TOLERANCE = 1e-5
 
@@ -42,22 +39,12 @@ def load_tokenizer(folder: Path, uri: str) -> Any:
     return tokenizer
 
 
-def load_classifier(folder: Path, uri: str, names: tuple[str, ...], tokenizer: Any) -> Any:
-    """The model with a head for these labels, a new one unless the model has one that fits."""
+def load(kind: Any, folder: Path, uri: str, **options: Any) -> Any:
+    """The network of a folder, by the class `kind` (an AutoModelFor…), in float32 on the CPU."""
     try:
-        model = AutoModelForSequenceClassification.from_pretrained(
-            folder,
-            num_labels=len(names),
-            id2label=dict(enumerate(names)),
-            label2id={name: i for i, name in enumerate(names)},
-            dtype=torch.float32,
-            ignore_mismatched_sizes=True,
-        )
+        return kind.from_pretrained(folder, dtype=torch.float32, **options)
     except (OSError, ValueError, KeyError) as error:
         raise _unreadable(uri, "weights", error) from error
-    # NB: sequence classifiers of decoder models read the pad id from their own configuration.
-    model.config.pad_token_id = tokenizer.pad_token_id
-    return model
 
 
 def _unreadable(uri: str, what: str, error: Exception) -> TrialError:
@@ -76,12 +63,14 @@ def longest(asked: int, tokenizer: Any, model: Any, warn: Warn) -> int:
     return int(limit)
 
 
-def lora_config(given: Mapping[str, object]) -> LoraConfig:
+def lora_config(given: Mapping[str, object], task_type: str | None) -> LoraConfig:
     """A LoraConfig from fields as text; all linear layers and alpha = 2r unless said otherwise."""
     hints = get_type_hints(LoraConfig)
-    typed = {**LORA_DEFAULTS, **cast_fields(given, hints, "LoraConfig")}
-    if typed["task_type"] != TASK_TYPE:
-        raise TrialError("BadParameter", f"task_type is {TASK_TYPE} here and nothing else.")
+    # NB: without a task type peft trains the LoRA matrices alone and a new head stays random.
+    below = {"task_type": task_type, "target_modules": "all-linear"}
+    typed = {**below, **cast_fields(given, hints, "LoraConfig")}
+    if typed["task_type"] != task_type:
+        raise TrialError("BadParameter", f"task_type is {task_type} here and nothing else.")
     typed.setdefault("r", LoraConfig().r)
     typed.setdefault("lora_alpha", 2 * typed["r"])
     try:

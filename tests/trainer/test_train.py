@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from trainer import model, train
+from trainer.arguments import training_arguments
 from trainer.config import TrialConfig, read_config, trial_parser
 from trainer.errors import TrialError
 from trainer.metrics import Reporter
@@ -228,7 +229,7 @@ def test_a_warm_up_is_a_ratio_or_a_number_of_steps(
     asked: Callable[..., TrialConfig], tmp_path: Path, training: dict[str, str], expected: float
 ) -> None:
     config = asked(**training)
-    arguments = train.training_arguments(config, tmp_path, fresh(tmp_path, config))
+    arguments = training_arguments(config, tmp_path, fresh(tmp_path, config))
     assert arguments.warmup_steps == expected
 
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar, Self
 
 import numpy as np
+import torch
 from datasets import ClassLabel, Dataset, Value
+from transformers import AutoModelForSequenceClassification, DataCollatorWithPadding
 
-from trainer import data
+from trainer import data, model
+from trainer.columns import check_column, find_column
 from trainer.config import TrialConfig
-from trainer.errors import TrialError, nearest
+from trainer.errors import TrialError
+from trainer.tasks.base import Collator, Encoded, Task, Warn
 
 TEXT_COLUMNS = (
     "text",
@@ -28,8 +33,6 @@ TEXT_COLUMNS = (
 LABEL_COLUMNS = ("label", "labels", "class", "category", "sentiment", "target", "intent", "stars")
 SHOWN = 5
 
-Warn = Callable[[str], None]
-
 
 @dataclass(frozen=True)
 class Rows:
@@ -40,15 +43,31 @@ class Rows:
 
 
 @dataclass(frozen=True)
-class Classification:
+class SequenceClassification(Task):
     """What is trained on, what is evaluated on, and what the labels are called."""
 
     train: Rows
     eval: Rows
     names: tuple[str, ...]
 
+    peft_task_type: ClassVar[str] = "SEQ_CLS"
+
+    @classmethod
+    def read(cls, splits: data.Splits, config: TrialConfig, warn: Warn) -> Self:
+        first = data.take(splits, config.split)
+        text = find_column(first, "text", TEXT_COLUMNS, config)
+        label = find_column(first, "label", LABEL_COLUMNS, config)
+        train, held_out = data.train_and_eval(
+            splits,
+            config,
+            complete=lambda rows, spec: _complete(rows, text, label, spec, warn),
+            strata=lambda rows: rows[label],
+        )
+        names, index = labels_of(train, held_out, label, config.num_labels)
+        _warn_if_single(train[label], config.split, warn)
+        return cls(_rows(train, text, label, index), _rows(held_out, text, label, index), names)
+
     def counts(self) -> dict[str, Any]:
-        """The `rows` of a result: sizes, labels of the evaluation, share of its largest one."""
         found = Counter(self.names[label] for label in self.eval.labels)
         return {
             "train": len(self.train.labels),
@@ -57,63 +76,44 @@ class Classification:
             "majority": round(max(found.values()) / len(self.eval.labels), 4),
         }
 
+    def load_network(self, folder: Path, uri: str, processor: Any) -> Any:
+        names = self.names
+        network = model.load(
+            AutoModelForSequenceClassification,
+            folder,
+            uri,
+            num_labels=len(names),
+            id2label=dict(enumerate(names)),
+            label2id={name: i for i, name in enumerate(names)},
+            ignore_mismatched_sizes=True,
+        )
+        # NB: sequence classifiers of decoder models read the pad id from their own configuration.
+        network.config.pad_token_id = processor.pad_token_id
+        return network
 
-def prepare(splits: data.Splits, config: TrialConfig, warn: Warn) -> Classification:
-    """Takes the rows that the configuration names out of the splits."""
-    rows = data.take(splits, config.split)
-    text = find_column(rows, config.text_column, TEXT_COLUMNS, "text")
-    label = find_column(rows, config.label_column, LABEL_COLUMNS, "label")
-    train = _complete(rows, text, label, config.split, warn)
-    spec = data.eval_split(splits, config.split, config.eval_split)
-    if spec is None:
-        kept, held = data.hold_out(train[label])
-        train, held_out = train.select(kept), train.select(held)
-    else:
-        chosen = data.take(splits, spec)
-        for column in (text, label):
-            _check_column(chosen, column, f"split {spec!r}")
-        held_out = _complete(chosen, text, label, spec, warn)
-        if config.eval_split is None:
-            held_out = _at_most(held_out, label, data.MAX_EVAL_ROWS)
-    names, index = labels_of(train, held_out, label, config.num_labels)
-    _warn_if_single(train[label], config.split, warn)
-    return Classification(
-        _rows(train, text, label, index), _rows(held_out, text, label, index), names
-    )
+    def encode(self, processor: Any, max_length: int | None) -> Encoded:
+        return Encoded(
+            encode(self.train, processor, max_length),
+            by_length(encode(self.eval, processor, max_length)),
+        )
 
+    def collator(self, processor: Any) -> Collator:
+        return DataCollatorWithPadding(processor)
 
-def find_column(rows: Dataset, asked: str | None, usual: Sequence[str], what: str) -> str:
-    """The column asked for, else the first usual one, else (for texts) the only one of strings."""
-    if asked is not None:
-        return _check_column(rows, asked, "dataset")
-    by_lower: dict[str, str] = {name.lower(): name for name in reversed(rows.column_names)}
-    for name in usual:
-        if name in by_lower:
-            return by_lower[name]
-    strings: list[str] = [
-        name for name, feature in rows.features.items() if feature == Value("string")
-    ]
-    if what == "text" and len(strings) == 1:
-        return strings[0]
-    raise TrialError(
-        "BadColumn",
-        f"No {what} column was recognised among {', '.join(rows.column_names)}; name it with "
-        f"--{what}-column.",
-    )
+    def digest(self, logits: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return (logits.argmax(-1),)
+
+    def score(self, found: tuple[np.ndarray, ...], labels: np.ndarray) -> dict[str, float]:
+        return scores(found[0], labels, len(self.names))
 
 
-def _check_column(rows: Dataset, name: str, where: str) -> str:
-    if name in rows.column_names:
-        return name
-    raise TrialError(
-        "BadColumn",
-        f"The {where} has no column {name!r}; it has {', '.join(rows.column_names)}."
-        f"{nearest(name, rows.column_names)}",
-    )
+TASK = SequenceClassification
 
 
 def _complete(rows: Dataset, text: str, label: str, spec: str, warn: Warn) -> Dataset:
     """The rows that have both a text and a label; none left is EmptyDataset."""
+    for column in (text, label):
+        check_column(rows, column, f"split {spec!r}")
     if rows.features[text] not in (Value("string"), Value("large_string")):
         raise TrialError(
             "BadColumn",
@@ -131,12 +131,6 @@ def _complete(rows: Dataset, text: str, label: str, spec: str, warn: Warn) -> Da
     if dropped:
         warn(f"{dropped} of {len(rows)} rows of {spec!r} lack a text or a label and were left out.")
     return rows.select(kept) if dropped else rows
-
-
-def _at_most(rows: Dataset, label: str, limit: int) -> Dataset:
-    if len(rows) <= limit:
-        return rows
-    return rows.select(data.stratified(rows[label], limit))
 
 
 def labels_of(
@@ -211,7 +205,7 @@ def _rows(rows: Dataset, text: str, label: str, index: dict[Any, int]) -> Rows:
     return Rows(tuple(rows[text]), tuple(index[value] for value in rows[label]))
 
 
-def encode(rows: Rows, tokenizer: Any, max_length: int) -> list[dict[str, Any]]:
+def encode(rows: Rows, tokenizer: Any, max_length: int | None) -> list[dict[str, Any]]:
     """One dict of token ids and a label per row; padding is left to the collator, per batch."""
     encoded = tokenizer(list(rows.texts), truncation=True, max_length=max_length)
     return [
@@ -225,11 +219,14 @@ def by_length(features: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(features, key=lambda row: len(row["input_ids"]))
 
 
-def scores(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """accuracy, f1 (of label 1 if there are two, else the mean over labels), matthews."""
-    size = logits.shape[-1]
+def scores(found: np.ndarray, labels: np.ndarray, size: int) -> dict[str, float]:
+    """accuracy, f1 (of label 1 if there are two, else the mean over labels), matthews.
+
+    Args:
+        found, labels: the predicted and the true label of each row, from 0 to below `size`.
+    """
     counts = np.zeros((size, size))
-    np.add.at(counts, (labels, logits.argmax(-1)), 1)
+    np.add.at(counts, (labels, found), 1)
     right, actual, said = counts.diagonal(), counts.sum(1), counts.sum(0)
     occurs = (actual + said) > 0
     f1 = np.divide(2 * right, actual + said, out=np.zeros(size), where=occurs)

@@ -1,0 +1,87 @@
+"""What a transformer type decides: its rows and columns, its head, its batches, and how it scores.
+
+Everything else is the same for all of them. Labels are -100 where they do not count. A task gives
+every row `labels` of a fixed meaning (one per row, or one per token, …) and `logits` to match, with
+one more dimension, the classes; the loss is the cross-entropy between them.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+
+from trainer import model
+from trainer.config import TrialConfig
+from trainer.data import Splits
+
+Features = dict[str, Any]
+Warn = Callable[[str], None]
+Collator = Callable[[list[Features]], Mapping[str, torch.Tensor]]
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What the network is given: the rows to train on, and the rows to evaluate on in the order
+    that costs the least padding."""
+
+    train: Sequence[Features]
+    eval: Sequence[Features]
+
+
+class Task(ABC):
+    """One transformer type, with the rows of one trial."""
+
+    peft_task_type: ClassVar[str | None]  # what LoRA must know so that a new head is trained, too
+
+    @classmethod
+    @abstractmethod
+    def read(cls, splits: Splits, config: TrialConfig, warn: Warn) -> Self:
+        """Takes the rows that the configuration names out of the splits; or TrialError."""
+
+    @abstractmethod
+    def counts(self) -> dict[str, Any]:
+        """The `rows` of a result: `train`, `eval`, and what else is worth knowing of them."""
+
+    def load_processor(self, folder: Path, uri: str) -> Any:
+        """What makes the network's input: a tokenizer, or an image processor."""
+        return model.load_tokenizer(folder, uri)
+
+    @abstractmethod
+    def load_network(self, folder: Path, uri: str, processor: Any) -> Any:
+        """The network with the head that this task needs, in float32, on the CPU."""
+
+    def longest(self, asked: int, processor: Any, network: Any, warn: Warn) -> int | None:
+        """Tokens per row: what was asked, or what the model can take if that is less."""
+        return model.longest(asked, processor, network, warn)
+
+    @abstractmethod
+    def encode(self, processor: Any, max_length: int | None) -> Encoded:
+        """The rows as the network takes them, not padded."""
+
+    @abstractmethod
+    def collator(self, processor: Any) -> Collator:
+        """Makes a batch of some rows, padded to the longest of them."""
+
+    def logits(self, outputs: tuple[torch.Tensor, ...]) -> torch.Tensor:
+        """What the labels are compared with, of all that the network gives."""
+        return outputs[0]
+
+    @abstractmethod
+    def digest(self, logits: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """What an evaluation keeps of a batch, one row of each tensor per row of the batch.
+
+        It is computed where the logits are, so that these, which may be large, need not be kept.
+        """
+
+    @abstractmethod
+    def score(self, found: tuple[np.ndarray, ...], labels: np.ndarray) -> dict[str, float]:
+        """The task's metrics, as `config.TASK_METRICS` names them, of all rows' digests and labels.
+
+        Rows of different lengths are filled with -100.
+        """
