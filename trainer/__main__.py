@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from trainer import config, defaults, sources
+from trainer import config, defaults, provenance, sources
 from trainer.ending import End, complain, recorded
 from trainer.errors import TrialError, understand
 from trainer.metrics import Reporter
@@ -27,6 +27,7 @@ def main(argv: Sequence[str]) -> int:
 def _trial(argv: Sequence[str]) -> int:
     args = config.trial_parser().parse_args(argv)
     recorder = Recorder(args.output_dir, args.objective_metric, args.objective_type, Reporter())
+    recorder.facts["command"] = provenance.command(argv)
 
     def work(end: End) -> None:
         asked = config.read_config(args)

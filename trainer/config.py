@@ -39,7 +39,11 @@ TASK_METRICS: Mapping[str, tuple[str, ...]] = {
     "AutoModelForImageClassification": ("accuracy", "f1", "matthews"),
 }
 STEP_METRICS = ("loss", "grad_norm")
-FINAL_METRICS = ("train_loss", "train_samples_per_second", "peak_memory_mb")
+# What a trial has cost so far, at every evaluation (`trainer/costs.py` says how each is counted).
+COST_METRICS = (
+    *("train_loss", "train_samples_per_second", "train_tokens_per_second", "tokens"),
+    *("peak_memory_mb", "gpu_seconds"),
+)
 # Hyperparameters of ours: they stand among the fields of TrainingArguments and can be searched.
 OWN_PARAMETERS: Mapping[str, type] = {"max_length": int, "train_fraction": float}
 
@@ -47,7 +51,7 @@ OWN_PARAMETERS: Mapping[str, type] = {"max_length": int, "train_fraction": float
 def metrics_of(transformer_type: str) -> tuple[str, ...]:
     """Every metric that a trial of this type reports; the objective is one of them."""
     own = (f"eval_{name}" for name in ("loss", *TASK_METRICS[transformer_type]))
-    return (*own, *STEP_METRICS, *FINAL_METRICS)
+    return (*own, *STEP_METRICS, *COST_METRICS)
 
 
 EPILOG = """
