@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 
 from trainer.casting import cast, cast_fields
 from trainer.errors import TrialError, nearest
+from trainer.push import ADDRESS as PUSH_ADDRESS
 from trainer.sources import DEFAULT, S3Place
 
 SEQUENCE_CLASSIFICATION = "AutoModelForSequenceClassification"
@@ -111,6 +112,14 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     """The flags that a training trial and an objective function share."""
     parser.add_argument("--output-dir", type=Path, required=True, help="where result.json goes")
     parser.add_argument("--objective-metric", default="eval_accuracy", metavar="NAME")
+    parser.add_argument(
+        "--push-metrics",
+        nargs="?",
+        const=PUSH_ADDRESS,
+        metavar="HOST:PORT",
+        help=f"for Katib's collector Push: sends the metrics to its DB manager (at {PUSH_ADDRESS} "
+        "if nothing follows); Katib's early stopping reads printed metrics only",
+    )
     parser.add_argument("--objective-type", choices=("maximize", "minimize"), default="maximize")
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from trainer.errors import TrialError
 from trainer.metrics import Reporter, finite, timestamp
+from trainer.push import Pusher
 
 FILE_NAME = "result.json"
 PHASES = ("import", "load", "train", "eval")
@@ -38,6 +39,7 @@ class Recorder:
         self._started = reporter.now()
         self._clock = self._charged = time.monotonic()
         self.best: dict[str, Any] | None = None
+        self.pusher: Pusher | None = None
 
     def start(self) -> None:
         """Makes the output folder and removes what an earlier trial wrote there; or OSError."""
@@ -96,6 +98,8 @@ class Recorder:
         self.curve.append(point)
         if tell:
             self._reporter.metrics(moment, epoch, step, found)
+        if self.pusher:
+            self.pusher.push(moment, found)
         if not self._beats(found):
             return False
         self.best = {key: point[key] for key in ("step", "epoch", "metrics")}
