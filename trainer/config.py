@@ -81,6 +81,7 @@ class TrialConfig:
     s3: S3Place | None
     split: str
     eval_split: str | None
+    test_split: str | None
     columns: Mapping[str, str]
     method: str
     training_parameters: Mapping[str, object]
@@ -173,6 +174,9 @@ def trial_parser() -> Parser:
     add_s3(parser)
     parser.add_argument("--split", default="train", help='training rows, e.g. "train[:1000]"')
     parser.add_argument("--eval-split", help="held-out rows; default: found or held out of --split")
+    parser.add_argument(
+        "--test-split", metavar="SPEC", help="rows that no trial sees; the winner is scored on them"
+    )
     parser.add_argument(
         "--columns", default="{}", metavar="JSON", help='what is where, e.g. {"text": "review"}'
     )
