@@ -244,7 +244,7 @@ def tagged(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def asked(tiny_bert: Path, tagged: Path) -> Callable[..., TrialConfig]:
     def build(*flags: str, **training: Any) -> TrialConfig:
-        quick = {"num_train_epochs": 4, "per_device_train_batch_size": 16, "learning_rate": 1e-2}
+        quick = {"num_train_epochs": 5, "per_device_train_batch_size": 16, "learning_rate": 1e-2}
         fields = json.dumps({**quick, **training})
         basic = [f"--model-uri={tiny_bert}", f"--dataset={tagged}", "--max-length=32"]
         return config(*basic, f"--training-parameters={fields}", *flags)
