@@ -31,8 +31,8 @@ test-browser: $(DEV) ## Chromium against the page (installs Debian's chromium if
 	  (echo "make test-browser needs Chromium: install it, e.g. apt-get install chromium" >&2; exit 1)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile -m browser tests
 
-test-cluster: $(DEV) ## a Kubernetes API server: KUBECONFIG's, or one that TEST_CLUSTER_UP starts
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m cluster tests
+test-cluster: $(DEV) ## a Kubernetes API server: KUBECONFIG's, or two that TEST_CLUSTER_UP starts
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(if $(TEST_CLUSTER_UP),-n 2 --dist loadfile) -m cluster tests
 
 test-image: $(DEV) ## the Dockerfile's steps for the bot in a clean folder, without Docker (half a minute)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -s -m image tests/test_dockerfile.py

@@ -25,7 +25,8 @@ UP = "TEST_CLUSTER_UP"
 NO_CLUSTER = (
     "No cluster to test against. Set KUBECONFIG to one with Katib and the training operator "
     f"(for example kind, then Katib's and the operator's manifests), or {UP} to a program that "
-    "starts an API server with their CRDs and prints the path of an administrator's kubeconfig."
+    "starts an API server with their CRDs and prints the path of an administrator's kubeconfig; "
+    "each worker of pytest runs it, told apart by PYTEST_XDIST_WORKER, to have one of its own."
 )
 
 
