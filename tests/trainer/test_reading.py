@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import json
 import shutil
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,15 @@ from trainer.errors import TrialError
 CSV = b"text,label\nfine,1\nbad,0\n"
 TSV = CSV.replace(b",", b"\t")
 JSONL = b'{"text": "fine", "label": 1}\n{"text": "bad", "label": 0}\n'
+
+
+@pytest.fixture(autouse=True)
+def closed() -> Iterator[None]:
+    """`datasets` leaves a csv file open that it fails to read."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 def rows(size: int) -> Dataset:
