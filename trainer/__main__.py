@@ -6,10 +6,11 @@ import gc
 import os
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from trainer import config, defaults, sources
+from trainer import config, defaults, provenance, push, sources
 from trainer.ending import End, complain, recorded
 from trainer.errors import TrialError, understand
 from trainer.metrics import Reporter
@@ -27,6 +28,7 @@ def main(argv: Sequence[str]) -> int:
 def _trial(argv: Sequence[str]) -> int:
     args = config.trial_parser().parse_args(argv)
     recorder = Recorder(args.output_dir, args.objective_metric, args.objective_type, Reporter())
+    recorder.facts["command"] = provenance.command(argv)
 
     def work(end: End) -> None:
         asked = config.read_config(args)
@@ -34,9 +36,21 @@ def _trial(argv: Sequence[str]) -> int:
         with recorder.phase("import"):
             train = _import_train()
         end.watch()
-        train(asked, args.output_dir, recorder)
+        with _pushed(args.push_metrics, recorder):
+            train(asked, args.output_dir, recorder)
 
     return recorded(recorder, work)
+
+
+@contextmanager
+def _pushed(address: str | None, recorder: Recorder) -> Iterator[None]:
+    """Has what rank 0 records inside pushed to Katib, if there is an address to push to."""
+    pusher = None
+    if address and recorder.speaks:
+        pusher = recorder.pusher = push.connected(address, recorder.warn)
+    yield
+    if pusher:
+        pusher.finish()
 
 
 def _import_train() -> Callable[[config.TrialConfig, Path, Recorder], None]:
@@ -90,7 +104,8 @@ def _objective(argv: Sequence[str]) -> int:
 
         parameters = config.json_object(args.parameters, "parameters")
         file = args.file or objective.unpacked(args.source, args.output_dir)
-        objective.run(file, args.function, parameters, metric, recorder)
+        with _pushed(args.push_metrics, recorder):
+            objective.run(file, args.function, parameters, metric, recorder)
 
     return recorded(recorder, work)
 

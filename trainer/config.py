@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 
 from trainer.casting import cast, cast_fields
 from trainer.errors import TrialError, nearest
+from trainer.push import ADDRESS as PUSH_ADDRESS
 from trainer.sources import DEFAULT, S3Place
 
 SEQUENCE_CLASSIFICATION = "AutoModelForSequenceClassification"
@@ -39,7 +40,11 @@ TASK_METRICS: Mapping[str, tuple[str, ...]] = {
     "AutoModelForImageClassification": ("accuracy", "f1", "matthews"),
 }
 STEP_METRICS = ("loss", "grad_norm")
-FINAL_METRICS = ("train_loss", "train_samples_per_second", "peak_memory_mb")
+# What a trial has cost so far, at every evaluation (`trainer/costs.py` says how each is counted).
+COST_METRICS = (
+    *("train_loss", "train_samples_per_second", "train_tokens_per_second", "tokens"),
+    *("peak_memory_mb", "gpu_seconds"),
+)
 # Hyperparameters of ours: they stand among the fields of TrainingArguments and can be searched.
 OWN_PARAMETERS: Mapping[str, type] = {"max_length": int, "train_fraction": float}
 
@@ -47,7 +52,7 @@ OWN_PARAMETERS: Mapping[str, type] = {"max_length": int, "train_fraction": float
 def metrics_of(transformer_type: str) -> tuple[str, ...]:
     """Every metric that a trial of this type reports; the objective is one of them."""
     own = (f"eval_{name}" for name in ("loss", *TASK_METRICS[transformer_type]))
-    return (*own, *STEP_METRICS, *FINAL_METRICS)
+    return (*own, *STEP_METRICS, *COST_METRICS)
 
 
 EPILOG = """
@@ -76,6 +81,7 @@ class TrialConfig:
     s3: S3Place | None
     split: str
     eval_split: str | None
+    test_split: str | None
     columns: Mapping[str, str]
     method: str
     training_parameters: Mapping[str, object]
@@ -107,6 +113,14 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     """The flags that a training trial and an objective function share."""
     parser.add_argument("--output-dir", type=Path, required=True, help="where result.json goes")
     parser.add_argument("--objective-metric", default="eval_accuracy", metavar="NAME")
+    parser.add_argument(
+        "--push-metrics",
+        nargs="?",
+        const=PUSH_ADDRESS,
+        metavar="HOST:PORT",
+        help=f"for Katib's collector Push: sends the metrics to its DB manager (at {PUSH_ADDRESS} "
+        "if nothing follows); Katib's early stopping reads printed metrics only",
+    )
     parser.add_argument("--objective-type", choices=("maximize", "minimize"), default="maximize")
 
 
@@ -160,6 +174,9 @@ def trial_parser() -> Parser:
     add_s3(parser)
     parser.add_argument("--split", default="train", help='training rows, e.g. "train[:1000]"')
     parser.add_argument("--eval-split", help="held-out rows; default: found or held out of --split")
+    parser.add_argument(
+        "--test-split", metavar="SPEC", help="rows that no trial sees; the winner is scored on them"
+    )
     parser.add_argument(
         "--columns", default="{}", metavar="JSON", help='what is where, e.g. {"text": "review"}'
     )

@@ -18,6 +18,7 @@ EXIT_CODES: Mapping[str, int] = {
     "OutOfMemory": 6,
     "NotFetched": 7,
     "DiskFull": 1,
+    "NotPushed": 1,
     "CodeError": 1,
     "Killed": 143,
 }

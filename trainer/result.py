@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from trainer.errors import TrialError
-from trainer.metrics import Reporter, finite, now, timestamp
+from trainer.metrics import Reporter, finite, timestamp
+from trainer.push import Pusher
 
 FILE_NAME = "result.json"
 PHASES = ("import", "load", "train", "eval")
@@ -33,10 +34,12 @@ class Recorder:
         self._sign = 1.0 if objective_type == "maximize" else -1.0
         self._reporter = reporter
         self._seconds = dict.fromkeys(PHASES, 0.0)
+        self._phases: list[str] = []
         self._written = False
-        self._started = now()
-        self._clock = time.monotonic()
+        self._started = reporter.now()
+        self._clock = self._charged = time.monotonic()
         self.best: dict[str, Any] | None = None
+        self.pusher: Pusher | None = None
 
     def start(self) -> None:
         """Makes the output folder and removes what an earlier trial wrote there; or OSError."""
@@ -54,15 +57,24 @@ class Recorder:
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
         """Counts the seconds inside to `name`; a phase inside another one is not counted twice."""
-        start, before = time.monotonic(), sum(self._seconds.values())
+        self._charge()
+        self._phases.append(name)
         try:
             yield
         finally:
-            inner = sum(self._seconds.values()) - before
-            self._seconds[name] += time.monotonic() - start - inner
+            self._charge()
+            self._phases.pop()
 
     def seconds(self, phase: str) -> float:
+        """The seconds of a phase so far, which may be going on."""
+        self._charge()
         return self._seconds[phase]
+
+    def _charge(self) -> None:
+        """Counts the time since it was last called to the innermost phase."""
+        before, self._charged = self._charged, time.monotonic()
+        if self._phases:
+            self._seconds[self._phases[-1]] += self._charged - before
 
     def progress(self, step: int, total: int) -> None:
         self._reporter.progress(step, total)
@@ -76,7 +88,7 @@ class Recorder:
     ) -> bool:
         """Adds one point to the curve; True if it is the best so far by the objective metric."""
         found = finite(metrics)
-        moment = now()
+        moment = self._reporter.now()
         point = {
             "epoch": round(epoch, 4),
             "step": step,
@@ -86,6 +98,8 @@ class Recorder:
         self.curve.append(point)
         if tell:
             self._reporter.metrics(moment, epoch, step, found)
+        if self.pusher:
+            self.pusher.push(moment, found)
         if not self._beats(found):
             return False
         self.best = {key: point[key] for key in ("step", "epoch", "metrics")}
@@ -128,7 +142,7 @@ class Recorder:
             "cpu_seconds": round(cpu_seconds(), 2),
             "peak_memory_mb": peak_memory_mb(),
             "started": timestamp(self._started),
-            "finished": timestamp(now()),
+            "finished": timestamp(self._reporter.now()),
         }
         write_atomically(self.output_dir / FILE_NAME, json.dumps(document, indent=1) + "\n")
         self._written = True
@@ -140,6 +154,7 @@ class Recorder:
         return f"The trial finished; best {self._objective} {value:.6g}."
 
     def _all_seconds(self) -> dict[str, float]:
+        self._charge()
         total = time.monotonic() - self._clock
         return {name: round(s, 3) for name, s in {**self._seconds, "total": total}.items()}
 

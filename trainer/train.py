@@ -14,11 +14,11 @@ from peft import LoraConfig
 from torch import distributed
 from transformers import PrinterCallback, Trainer, TrainingArguments, set_seed
 
-from trainer import data, model, tasks
+from trainer import data, model, provenance, tasks
 from trainer.arguments import refused, renamed, training_arguments
 from trainer.config import TASK_METRICS, TrialConfig
 from trainer.loop import WatchedTrainer
-from trainer.result import Recorder, peak_memory_mb
+from trainer.result import Recorder
 from trainer.tasks.base import Collator, Encoded, Task
 from trainer.watch import Watch, trainable
 
@@ -36,10 +36,9 @@ def run(config: TrialConfig, output_dir: Path, recorder: Recorder) -> None:
         ready = prepare(config, output_dir, recorder)
     trainer, watch = ready.trainer, ready.watch
     with recorder.phase("train"):
-        outcome = trainer.train()
+        trainer.train()
     if watch.evaluated_at != trainer.state.global_step:
         trainer.evaluate()
-    _record_end(recorder, trainer, ready.rows, outcome.training_loss)
     if config.save_best and trainer.is_world_process_zero():
         watch.restore_best()
         _save(ready, output_dir / "best")
@@ -55,7 +54,6 @@ class Prepared:
     watch: Watch
     network: Any
     processor: Any
-    rows: int
 
 
 def prepare(config: TrialConfig, output_dir: Path, recorder: Recorder) -> Prepared:
@@ -67,7 +65,9 @@ def prepare(config: TrialConfig, output_dir: Path, recorder: Recorder) -> Prepar
     is_lora = config.method == "lora"
     kind = tasks.load(config.transformer_type)
     lora = model.lora_config(config.lora_config, kind.peft_task_type) if is_lora else None
-    task = kind.read(data.load_splits(config.dataset, config.s3), config, recorder.warn)
+    splits = data.load_splits(config.dataset, config.s3)
+    recorder.facts["data_fingerprint"] = provenance.data_fingerprint(splits)
+    task = kind.read(splits, config, recorder.warn)
     recorder.facts["rows"] = task.counts()
     folder = model.model_folder(config.model_uri)
     processor = task.load_processor(folder, config.model_uri)
@@ -78,6 +78,8 @@ def prepare(config: TrialConfig, output_dir: Path, recorder: Recorder) -> Prepar
         network = model.with_lora(network, lora)
     recorder.facts["parameters"] = _resolved(config, args, lora, max_length)
     recorder.facts["processes"] = args.world_size
+    recorder.facts["versions"] = provenance.versions()
+    recorder.facts["device"] = provenance.device(args.device.type)
     recorder.facts["rows_per_step"] = (
         args.train_batch_size * args.world_size * args.gradient_accumulation_steps
     )
@@ -86,7 +88,7 @@ def prepare(config: TrialConfig, output_dir: Path, recorder: Recorder) -> Prepar
     metrics = [f"eval_{name}" for name in ("loss", *TASK_METRICS[config.transformer_type])]
     watch = Watch(recorder, metrics, network if config.save_best else None)
     trainer = _trainer(network, args, task, encoded, task.collator(processor), watch)
-    return Prepared(trainer, watch, network, processor, len(encoded.train))
+    return Prepared(trainer, watch, network, processor)
 
 
 def _resolved(
@@ -136,22 +138,6 @@ def _trainer(
         raise refused(error) from error
     trainer.remove_callback(PrinterCallback)
     return trainer
-
-
-def _record_end(recorder: Recorder, trainer: Trainer, rows: int, training_loss: float) -> None:
-    state = trainer.state
-    found = {
-        "train_loss": training_loss,
-        "train_samples_per_second": rows * (state.epoch or 0) / recorder.seconds("train"),
-        "peak_memory_mb": _largest(trainer, peak_memory_mb()),
-    }
-    recorder.record(state.epoch or 0, state.global_step, found)
-
-
-def _largest(trainer: Trainer, value: float) -> float:
-    """The largest of the values that the trial's processes have."""
-    held = torch.tensor([value], dtype=torch.float32, device=trainer.args.device)
-    return round(float(trainer.accelerator.gather(held).max()), 1)
 
 
 def _save(ready: Prepared, folder: Path) -> None:

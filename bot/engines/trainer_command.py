@@ -227,10 +227,11 @@ class MetricLine(Frozen):
 
 
 class Progress(Frozen):
-    """Steps done of all steps."""
+    """Steps done of all steps, and the seconds that the others will take, if that is said."""
 
     done: int
     total: int
+    left_s: int | None = None
 
     @property
     def part(self) -> float:
@@ -238,7 +239,7 @@ class Progress(Frozen):
 
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)(?= )")
-PROGRESS = re.compile(r"progress (\d+)/([1-9]\d*)")
+PROGRESS = re.compile(r"progress (\d+)/([1-9]\d*)(?:, (\d+) s to go)?")
 # Katib's default filter, but a number is needed: `loss=nan` is no pair.
 PAIR = re.compile(
     r"(?<![\w|-])([\w|-]+)\s*=\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(?![\w.])"
@@ -256,7 +257,8 @@ def read_line(text: str) -> MetricLine | Progress | None:
     stamp = TIME.match(text)
     rest = text[stamp.end() :].strip() if stamp else text.strip()
     if progress := PROGRESS.match(rest):
-        return Progress(done=int(progress[1]), total=int(progress[2]))
+        left_s = int(progress[3]) if progress[3] else None
+        return Progress(done=int(progress[1]), total=int(progress[2]), left_s=left_s)
     metrics = {
         name: float(value)
         for name, value in PAIR.findall(rest)

@@ -188,6 +188,7 @@ NOON = datetime(2026, 11, 24, 4, 30, 26, 120000, tzinfo=UTC)
             MetricLine(time=NOON, metrics={"eval_loss": 0.6012, "eval_accuracy": 0.71}),
         ),
         ("2026-11-24T04:30:26Z progress 40/80", Progress(done=40, total=80)),
+        ("progress 40/80, 95 s to go", Progress(done=40, total=80, left_s=95)),
         ("result=-3", MetricLine(time=None, metrics={"result": -3.0})),
         ("loss = .5, f1-score=1.", MetricLine(time=None, metrics={"loss": 0.5, "f1-score": 1.0})),
         ("eval_loss=nan", None),
