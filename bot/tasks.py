@@ -29,7 +29,8 @@ TASK_METRICS: Mapping[str, tuple[str, ...]] = {
 }
 # What a trial of any type reports of its training.
 TRAINING_METRICS = (
-    "loss", "grad_norm", "train_loss", "train_samples_per_second", "peak_memory_mb",
+    "loss", "grad_norm", "train_loss", "train_samples_per_second", "train_tokens_per_second",
+    "tokens", "peak_memory_mb", "gpu_seconds",
 )  # fmt: skip
 # The objective where none is asked for.
 OBJECTIVES: Mapping[str, str] = {
@@ -41,7 +42,7 @@ OBJECTIVES: Mapping[str, str] = {
     IMAGE_CLASSIFICATION: "eval_accuracy",
 }
 LOWER_IS_BETTER = re.compile(
-    r"(^|[_|-])(loss|perplexity|ppl|error|mse|rmse|mae|runtime|memory)($|[_|-])"
+    r"(^|[_|-])(loss|perplexity|ppl|error|mse|rmse|mae|runtime|seconds|memory)($|[_|-])"
 )
 # Fields and hyperparameters that mean something for these types alone.
 ONLY_FOR: Mapping[str, tuple[str, ...]] = {

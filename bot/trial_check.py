@@ -35,9 +35,14 @@ def _metrics(spec: TuneSpec) -> Iterator[SpecError]:
         if name not in known:
             yield SpecError(
                 f"`{name}` is no metric of {spec.transformer_type}.",
-                hint=algorithms.nearest(name, list(known)),
+                hint=_nearest(name, known),
                 field=field,
             )
+
+
+def _nearest(metric: str, known: tuple[str, ...]) -> str:
+    held_out = f"eval_{metric.removeprefix('eval_')}"
+    return algorithms.nearest(held_out if held_out in known else metric, list(known))
 
 
 def _direction(spec: TuneSpec) -> Iterator[SpecError]:

@@ -110,7 +110,8 @@ def test_an_encoder_with_a_new_head_gets_a_higher_rate_than_an_llm(
 
 
 @pytest.mark.parametrize(
-    ("kind", "length"), [("CausalLM", 512), ("QuestionAnswering", 384), ("TokenClassification", 128)]
+    ("kind", "length"),
+    [("CausalLM", 512), ("QuestionAnswering", 384), ("TokenClassification", 128)],
 )
 def test_long_rows_are_not_cut_at_the_length_of_a_sentence(kind: str, length: int) -> None:
     asked = {**LLAMA, "transformer_type": f"AutoModelFor{kind}"}

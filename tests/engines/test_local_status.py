@@ -23,6 +23,7 @@ from bot.status import (
     TrialCondition,
     TrialStatus,
 )
+from tests.experiments import wanted as training
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -275,7 +276,7 @@ def test_an_image_is_refused() -> None:
 
 
 def test_code_that_comes_with_a_model_runs_only_where_code_is_allowed() -> None:
-    asked = wanted(trust_remote_code=True)
+    asked = training(trust_remote_code=True)
     assert list(refusals(asked, allow_code=True, cores=1, gpus=0)) == []
     found = list(refusals(asked, allow_code=False, cores=1, gpus=0))
     assert [error.field for error in found] == ["trust_remote_code"]
@@ -284,7 +285,7 @@ def test_code_that_comes_with_a_model_runs_only_where_code_is_allowed() -> None:
 
 def test_what_a_trial_would_refuse_is_refused_before_it_starts() -> None:
     found = list(
-        refusals(wanted(objective_metric_name="eval_acc"), allow_code=True, cores=1, gpus=0)
+        refusals(training(objective_metric_name="eval_acc"), allow_code=True, cores=1, gpus=0)
     )
     assert [error.field for error in found] == ["objective_metric_name"]
 
