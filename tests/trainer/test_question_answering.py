@@ -13,7 +13,7 @@ import torch
 from datasets import Dataset
 
 from tests.trainer.conftest import SIDES, text_of
-from trainer import model, train
+from trainer import cache, model, train
 from trainer.config import TrialConfig, read_config, trial_parser
 from trainer.errors import TrialError
 from trainer.metrics import Reporter
@@ -186,6 +186,7 @@ def windows_of(words: Path, *answers: tuple[str, str], **more: Any) -> tuple[Any
     said: list[str] = []
     task = QuestionAnswering.read(splits, config(), said.append)
     encoded = task.encode(task.load_processor(words, "words"), more.get("max_length", 16))
+    task.keep(encoded)
     return task, encoded, said
 
 
@@ -209,9 +210,9 @@ def test_a_long_context_is_cut_into_windows_that_overlap(words: Path) -> None:
 
 def shown(task: QuestionAnswering, window: Any) -> tuple[str, str]:
     """The first and the last word of a window."""
-    context = task.eval[window.question].context
-    first, last = (window.offsets[i] for i in (window.context.start, window.context.stop - 1))
-    return context[first[0] : first[1]], context[last[0] : last[1]]
+    start, end = window.characters(window.context.start, window.context.stop - 1)
+    first, *_, last = task.eval[window.question].context[start:end].split()
+    return first, last
 
 
 def test_an_answer_that_is_cut_by_a_window_is_not_in_it(words: Path) -> None:
@@ -255,6 +256,24 @@ def test_where_all_questions_have_answers_nothing_is_never_the_answer(words: Pat
     starts[:, 0] = ends[:, 0] = 20
     starts[0, 5] = ends[0, 5] = 1
     assert task.answers(starts, ends) == ["w6"]
+
+
+def test_rows_that_another_trial_encoded_score_the_same(
+    words: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KATIB_TUNE_CACHE", str(tmp_path))
+    answers = ("w5 w6", "w6"), (LONG, "w30")
+    [one, _, said], [other, _, _] = (windows_of(words, *answers) for _ in range(2))
+    tokenizer = one.load_processor(words, "words")
+    made = cache.encoded(one, tokenizer, 16, "mark", said.append, worth_s=0)
+    found = cache.encoded(other, None, 16, "mark", said.append, worth_s=0)
+    assert isinstance(found.eval, cache.Packed) and list(found.eval) == made.eval
+    other.windows = ()
+    other.keep(found)
+    starts, ends = np.random.default_rng(0).normal(size=(2, len(made.eval), 16))
+    assert other.answers(starts, ends) == one.answers(starts, ends)
+    batch = other.collator(tokenizer)(list(found.eval))
+    assert batch.keys() == {"input_ids", "attention_mask", "labels"}
 
 
 def test_a_long_question_is_cut_and_that_is_said(words: Path) -> None:

@@ -167,11 +167,14 @@ def test_words_beyond_max_length_do_not_count_and_that_is_said(pieces: Path) -> 
     rows = table(tokens=[["Ann", "lives", "in", "Oslo"]] * 10, tags=[["A", "O", "O", "B"]] * 10)
     task, said = prepared(rows)
     tokenizer = task.load_processor(pieces, "pieces")
-    whole = task.encode(tokenizer, 16).train[0]
-    assert whole["labels"] == [-100, 0, 2, 2, 1, -100, -100], "[CLS] Ann lives in Os ##lo [SEP]"
+    whole = task.encode(tokenizer, 16)
+    task.keep(whole)
+    # [CLS] Ann lives in Os ##lo [SEP]
+    assert whole.train[0]["labels"] == [-100, 0, 2, 2, 1, -100, -100]
     assert said == []
-    cut = task.encode(tokenizer, 5).train[0]
-    assert cut["labels"] == [-100, 0, 2, 2, -100]
+    cut = task.encode(tokenizer, 5)
+    task.keep(cut)
+    assert cut.train[0]["labels"] == [-100, 0, 2, 2, -100]
     assert said == [
         "10 of 40 words are beyond max length or have no token, and count neither in training nor "
         "in the scores."

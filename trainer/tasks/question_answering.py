@@ -21,11 +21,13 @@ from trainer.config import TrialConfig
 from trainer.errors import TrialError
 from trainer.questions import Question, columns_of, questions, usable
 from trainer.tasks.base import Collator, Encoded, Features, Task, Warn
+from trainer.tasks.sequence_classification import by_length
 
 SHORTEST = 16  # tokens of a row; fewer do not hold a question, four marks, and a piece of context
 QUESTION_PART = 3  # a question has at most this part of a row
 OVERLAP_PART = 4  # and windows overlap by this one, 32 of 128: as much as LONGEST_ANSWER
 LONGEST_ANSWER = 30  # tokens, as usual; more if the training answers have more
+PLACING = {"question", "nothing", "first", "places"}  # of a row, not for the network
 NO_TOKEN = -1e4  # a logit that stands for none, in half precision, too
 
 
@@ -33,20 +35,31 @@ NO_TOKEN = -1e4  # a logit that stands for none, in half precision, too
 class Window:
     """One row of the network's: which question it belongs to, and where its context is.
 
-    `nothing` is the token that means no answer, `context` are the context's tokens, and `offsets`,
-    (length, 2), the characters that they stand for in it.
+    `nothing` is the token that means no answer, `context` are the context's tokens, and `places`,
+    (their number, 2), the characters that they stand for in it.
     """
 
     question: int
     nothing: int
     context: range
-    offsets: np.ndarray
+    places: np.ndarray
+
+    def characters(self, first: int, last: int) -> tuple[int, int]:
+        """Where in the context a span of tokens begins and ends."""
+        start = self.context.start
+        return self.places[first - start, 0], self.places[last - start, 1]
+
+    @classmethod
+    def of(cls, row: Features) -> Self:
+        """The window that goes with a row to evaluate on."""
+        first, places = row["first"], np.array(row["places"], np.int32)
+        return cls(row["question"], row["nothing"], range(first, first + len(places)), places)
 
 
 @dataclass
 class QuestionAnswering(Task):
-    """The questions to train on and to evaluate on; and, once they are encoded, what the rows to
-    evaluate on are windows of, in their order, and how many tokens an answer may have."""
+    """The questions to train on and to evaluate on; and, once they are encoded, the windows that
+    the rows to evaluate on are, in their order, and how many tokens an answer may have."""
 
     train: tuple[Question, ...]
     eval: tuple[Question, ...]
@@ -113,19 +126,22 @@ class QuestionAnswering(Task):
                 f"A question and a piece of its context need {SHORTEST} tokens; max length is "
                 f"{max_length}.",
             )
-        train, _ = encode(self.train, processor, max_length, self.warn)
-        held_out, windows = encode(self.eval, processor, max_length, self.warn)
-        order = sorted(range(len(windows)), key=lambda i: len(held_out[i]["input_ids"]))
-        self.windows = [windows[i] for i in order]
-        lengths = (1 + row["labels"][1] - row["labels"][0] for row in train)
+        train = encode(self.train, processor, max_length, self.warn)
+        held_out = encode(self.eval, processor, max_length, self.warn)
+        unplaced = [{name: row[name] for name in row.keys() - PLACING} for row in train]
+        return Encoded(unplaced, by_length(held_out))
+
+    def keep(self, encoded: Encoded) -> None:
+        lengths = (1 + last - first for first, last in (row["labels"] for row in encoded.train))
         self.longest_answer = max([LONGEST_ANSWER, *lengths])
-        return Encoded(train, [held_out[i] for i in order])
+        self.windows = [Window.of(row) for row in encoded.eval]
 
     def collator(self, processor: Any) -> Collator:
         def collate(rows: list[Features]) -> Any:
             # NB: the labels are positions, so padding comes behind, whatever the model is used to.
             options = {"padding_side": "right", "return_attention_mask": True}
-            return processor.pad(rows, return_tensors="pt", **options)
+            plain = [{name: row[name] for name in row.keys() - PLACING} for row in rows]
+            return processor.pad(plain, return_tensors="pt", **options)
 
         return collate
 
@@ -155,8 +171,8 @@ class QuestionAnswering(Task):
             span = spans.best_span(start, end, window.context, self.longest_answer)
             i = window.question
             if span.score > best[i][0]:
-                place = slice(window.offsets[span.first][0], window.offsets[span.last][1])
-                best[i] = (span.score, self.eval[i].context[place])
+                start_char, end_char = window.characters(span.first, span.last)
+                best[i] = (span.score, self.eval[i].context[start_char:end_char])
             nothing[i] = min(nothing[i], start[window.nothing] + end[window.nothing])
         if not self.has_unanswerable:
             return [text for _, text in best]
@@ -177,9 +193,9 @@ def _without_padding(network: Any, args: Any, kwargs: dict[str, Any], outputs: A
 
 def encode(
     asked: tuple[Question, ...], tokenizer: Any, max_length: int, warn: Warn
-) -> tuple[list[Features], list[Window]]:
+) -> list[Features]:
     """Rows of token ids with the first and the last token of the answer as labels; if no part of
-    the window is the answer, both are the token for nothing. And what each row is a window of."""
+    the window is the answer, both are the token for nothing. PLACING is what a Window needs."""
     texts = [each.text for each in asked]
     cut = _cut(texts, tokenizer, max_length // QUESTION_PART)
     if shortened := sum(one != other for one, other in zip(texts, cut, strict=True)):
@@ -198,21 +214,18 @@ def encode(
         return_attention_mask=True,
     )
     origins, offsets = encoded.pop("overflow_to_sample_mapping"), encoded.pop("offset_mapping")
-    features, windows = [], []
+    rows = []
     for i, origin in enumerate(origins):
         inside = [j for j, sequence in enumerate(encoded.sequence_ids(i)) if sequence == 1]
         if not inside:
             continue  # nothing in this context is a token
-        window = Window(
-            origin,
-            _nothing(encoded["input_ids"][i], tokenizer),
-            range(inside[0], inside[-1] + 1),
-            np.array(offsets[i], np.int32),
-        )
-        labels = located(window, asked[origin])
-        features.append({**{name: encoded[name][i] for name in encoded}, "labels": labels})
-        windows.append(window)
-    return features, windows
+        row = {name: encoded[name][i] for name in encoded}
+        row["question"], row["first"] = origin, inside[0]
+        row["nothing"] = _nothing(row["input_ids"], tokenizer)
+        row["places"] = [list(offsets[i][j]) for j in inside]
+        row["labels"] = located(Window.of(row), asked[origin])
+        rows.append(row)
+    return rows
 
 
 def _cut(texts: Sequence[str], tokenizer: Any, limit: int) -> list[str]:
@@ -235,7 +248,7 @@ def located(window: Window, question: Question) -> list[int]:
     if not question.answers:
         return nothing
     start, end = question.answers[0]
-    tokens = window.offsets[window.context.start : window.context.stop]
+    tokens = window.places
     if start < tokens[0, 0] or end > tokens[-1, 1]:
         return nothing
     inside = np.flatnonzero((tokens[:, 1] > start) & (tokens[:, 0] < end))

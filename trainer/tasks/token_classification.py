@@ -18,8 +18,9 @@ from trainer.columns import check_column, find_column
 from trainer.config import TrialConfig
 from trainer.entities import OUTSIDE, entity_scores, is_scheme
 from trainer.errors import TrialError
+from trainer.labels import named
 from trainer.tasks.base import Collator, Encoded, Features, Task, Warn
-from trainer.tasks.sequence_classification import by_length, named
+from trainer.tasks.sequence_classification import by_length
 
 TOKENS_COLUMNS = ("tokens", "words")
 TAGS_COLUMNS = ("ner_tags", "tags", "labels", "pos_tags")
@@ -104,15 +105,20 @@ class TokenClassification(Task):
         return network
 
     def encode(self, processor: Any, max_length: int | None) -> Encoded:
-        train, cut = encode(self.train, processor, max_length)
-        held_out, held_cut = encode(self.eval, processor, max_length)
-        if cut + held_cut:
-            total = sum(len(row) for rows in (self.train, self.eval) for row in rows.tags)
+        return Encoded(
+            encode(self.train, processor, max_length),
+            by_length(encode(self.eval, processor, max_length)),
+        )
+
+    def keep(self, encoded: Encoded) -> None:
+        marked = (row["labels"] for rows in (encoded.train, encoded.eval) for row in rows)
+        kept = sum(label != IGNORED for labels in marked for label in labels)
+        total = sum(len(tags) for rows in (self.train, self.eval) for tags in rows.tags)
+        if kept < total:
             self.warn(
-                f"{cut + held_cut} of {total} words are beyond max length or have no token, and "
+                f"{total - kept} of {total} words are beyond max length or have no token, and "
                 "count neither in training nor in the scores."
             )
-        return Encoded(train, by_length(held_out))
 
     def collator(self, processor: Any) -> Collator:
         return DataCollatorForTokenClassification(processor)
@@ -174,21 +180,21 @@ def _rows(rows: Dataset, tokens: str, tags: str, index: dict[Any, int]) -> Rows:
     )
 
 
-def encode(rows: Rows, tokenizer: Any, max_length: int | None) -> tuple[list[Features], int]:
-    """Token ids of each text and, at the first token of each word, its tag; and how many words have
-    no token, because the text was cut before them or because there is nothing in them."""
+def encode(rows: Rows, tokenizer: Any, max_length: int | None) -> list[Features]:
+    """Token ids of each text and, at the first token of each word, its tag."""
     encoded = tokenizer(
         [list(words) for words in rows.words],
         is_split_into_words=True,
         truncation=True,
         max_length=max_length,
     )
-    features, lost = [], 0
-    for i, tags in enumerate(rows.tags):
-        labels = aligned(encoded.word_ids(i), tags)
-        lost += len(tags) - sum(label != IGNORED for label in labels)
-        features.append({**{name: encoded[name][i] for name in encoded}, "labels": labels})
-    return features, lost
+    return [
+        {
+            **{name: encoded[name][i] for name in encoded},
+            "labels": aligned(encoded.word_ids(i), tags),
+        }
+        for i, tags in enumerate(rows.tags)
+    ]
 
 
 def aligned(words: Sequence[int | None], tags: Sequence[int]) -> list[int]:
