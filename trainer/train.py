@@ -16,7 +16,7 @@ from transformers import PrinterCallback, Trainer, TrainingArguments, set_seed
 
 from trainer import cache, data, model, provenance, tasks
 from trainer.arguments import refused, renamed, training_arguments
-from trainer.config import TASK_METRICS, TrialConfig
+from trainer.config import OWN_DEFAULTS, TASK_METRICS, TrialConfig
 from trainer.loop import WatchedTrainer
 from trainer.result import Recorder
 from trainer.tasks.base import Collator, Encoded, Task
@@ -73,6 +73,7 @@ def prepare(config: TrialConfig, output_dir: Path, recorder: Recorder) -> Prepar
     processor = task.load_processor(folder, config.model_uri)
     set_seed(args.seed)  # NB: before the head and the LoRA matrices are drawn.
     network = task.load_network(folder, config.model_uri, processor)
+    task = task.knowing(network)
     max_length = task.longest(config.max_length, processor, network, recorder.warn)
     if lora:
         network = model.with_lora(network, lora)
@@ -86,6 +87,9 @@ def prepare(config: TrialConfig, output_dir: Path, recorder: Recorder) -> Prepar
     recorder.facts["trainable_parameters"] = sum(p.numel() for p in trainable(network).values())
     mark = cache.key(config, max_length, fingerprint, folder)
     encoded = cache.encoded(task, processor, max_length, mark, recorder.warn)
+    recorder.facts["rows"] |= encoded.facts
+    for note in encoded.notes:
+        recorder.warn(note)
     metrics = [f"eval_{name}" for name in ("loss", *TASK_METRICS[config.transformer_type])]
     watch = Watch(recorder, metrics, network if config.save_best else None)
     trainer = _trainer(network, args, task, encoded, task.collator(processor), watch)
@@ -102,6 +106,8 @@ def _resolved(
         found |= {name: getattr(lora, name) for name in (*SHOWN_LORA, *config.lora_config)}
     plain = {name: _plain(value) for name, value in found.items()}
     own = {"max_length": max_length, "train_fraction": config.train_fraction}
+    asked = {name: getattr(config, name) for name in OWN_DEFAULTS}
+    own |= {name: value for name, value in asked.items() if value != OWN_DEFAULTS[name]}
     return {"method": config.method, **own, **plain}
 
 
