@@ -11,11 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import EvalResult, ModelCard, ModelCardData
+from huggingface_hub import EvalResult, ModelCardData
 
-from trainer import defaults, hub, sources
+from trainer import defaults, licences, sources
 from trainer.config import SEQUENCE_CLASSIFICATION, TrialConfig
-from trainer.errors import TrialError
 
 DEFAULT_BASE = "sentence-transformers/all-MiniLM-L6-v2"  # the hub's name of the default weights
 PIPELINES: Mapping[str, str] = {
@@ -44,7 +43,7 @@ def written(
         test: `split`, `rows` and `metrics` of the score on rows that no trial saw, if there is one.
         folder: the exported files, from which it is seen how they are loaded.
     """
-    licence = _licence_of(asked.model_uri, "model")
+    licence = licences.found(asked.model_uri, "model")
     data = _front_matter(name, asked, result, test, licence)
     sections = (
         f"# {name}",
@@ -235,7 +234,7 @@ def _again(result: Result) -> str:
     return (
         _fenced("sh", command(result)) + "\n\n"
         f"- seed {result['parameters']['seed']}, data `{result['data_fingerprint']}`, "
-        f"{result['processes']} process(es), {device['threads']} thread(s) each\n"
+        f"{_counted(result['processes'], 'process')} of {_counted(device['threads'], 'thread')}\n"
         f"- {count}{device['name']} ({device['type']})\n"
         f"- {versions}\n\n"
         "With these versions, on a CPU of this kind, it gives the same weights bit by bit in "
@@ -246,7 +245,7 @@ def _again(result: Result) -> str:
 
 
 def _licences(asked: TrialConfig, licence: str | None) -> str:
-    data = None if asked.s3 else _licence_of(asked.dataset, "dataset")
+    data = None if asked.s3 else licences.found(asked.dataset, "dataset")
     unknown = "not stated where the trial found it; look before you publish"
     base = base_name(asked.model_uri) or asked.model_uri
     return (
@@ -255,37 +254,13 @@ def _licences(asked: TrialConfig, licence: str | None) -> str:
     )
 
 
-def _licence_of(uri: str, noun: sources.Noun) -> str | None:
-    """What the README of a model or a dataset says, if that is here; None if it says nothing."""
-    if noun == "dataset" and uri == sources.DEFAULT:
-        return defaults.DATASET.licence
-    try:
-        folder = _folder(uri, noun)
-    except TrialError:  # what is not here any longer
-        return None
-    readme = folder / "README.md" if folder else None
-    if readme is None or not readme.is_file():
-        return None
-    try:
-        found = ModelCard.load(readme, ignore_metadata_errors=True).data.get("license")
-    except ValueError:
-        return None
-    return found if isinstance(found, str) else None
-
-
-def _folder(uri: str, noun: sources.Noun) -> Path | None:
-    """Where it is, None if it would have to be downloaded first."""
-    source = sources.read(uri, noun)
-    if source.kind == "default":
-        return defaults.default_model()
-    if source.kind == "hub":
-        return hub.folder(source.value, noun) if hub.cached(source.value, noun) else None
-    path = Path(source.value)
-    return path if path.is_dir() else path.parent
-
-
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
+
+
+def _counted(number: int, noun: str) -> str:
+    plural = "es" if noun.endswith("s") else "s"
+    return f"{number} {noun}{plural if number != 1 else ''}"
 
 
 def _section(title: str, text: str) -> str:

@@ -114,8 +114,10 @@ def run(args: argparse.Namespace) -> str:
         shutil.copytree(trial.best, partial, dirs_exist_ok=True)
         if trial.is_lora:
             _name_base(partial / "adapter_config.json", trial.asked.model_uri)
+        network_config = partial / (BASE_CONFIG if trial.is_lora else ".") / "config.json"
+        _let_generate(network_config)
         if args.merge:
-            merge(trial, partial / MERGED, args.dtype)
+            merge(trial, network_config, partial / MERGED, args.dtype)
         text = card.written(args.to.resolve().name, trial.asked, trial.result, test, partial)
         write_atomically(partial / "README.md", text)
     what = "adapter" if trial.is_lora else "model"
@@ -190,7 +192,14 @@ def _name_base(file: Path, uri: str) -> None:
         write_atomically(file, json.dumps(content, indent=2) + "\n")
 
 
-def merge(trial: Trial, folder: Path, dtype: str) -> None:
+def _let_generate(file: Path) -> None:
+    """Takes back what training switches off: the cache without which generating is slow."""
+    content = json.loads(file.read_text(encoding="utf-8"))
+    if content.get("use_cache") is False:
+        write_atomically(file, json.dumps(content | {"use_cache": True}, indent=2) + "\n")
+
+
+def merge(trial: Trial, network_config: Path, folder: Path, dtype: str) -> None:
     """Writes the base model with the adapter in its weights, computed in float32, as `dtype`."""
     import torch
     import transformers
@@ -202,7 +211,7 @@ def merge(trial: Trial, folder: Path, dtype: str) -> None:
         getattr(transformers, trial.asked.transformer_type),
         model.model_folder(trial.asked.model_uri),
         trial.asked.model_uri,
-        config=transformers.AutoConfig.from_pretrained(trial.best / BASE_CONFIG),
+        config=transformers.AutoConfig.from_pretrained(network_config),
         ignore_mismatched_sizes=True,
     )
     if getattr(network, "is_quantized", False):

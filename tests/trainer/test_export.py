@@ -141,9 +141,13 @@ def test_a_whole_model_loads_by_transformers_alone_with_all_its_labels(
 ) -> None:
     target = tmp_path / "shop"
     trial = finished("--method=full", "--num-labels=3")
+    config = json.loads((trial / "best" / "config.json").read_text())
+    (trial / "best" / "config.json").write_text(json.dumps(config | {"use_cache": False}))
     assert exported(trial, target, "--test-split=none") == 0
     found = by_the_card(target, monkeypatch)
     assert found.shape == (3, 3)
+    told = json.loads((target / "config.json").read_text())
+    assert told["use_cache"], "what a language model is trained without it generates with"
     assert found[0].argmax() != found[1].argmax()
 
 
