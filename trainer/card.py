@@ -15,6 +15,7 @@ from huggingface_hub import EvalResult, ModelCardData
 
 from trainer import defaults, licences, sources
 from trainer.config import SEQUENCE_CLASSIFICATION, TrialConfig
+from trainer.errors import TrialError
 
 DEFAULT_BASE = "sentence-transformers/all-MiniLM-L6-v2"  # the hub's name of the default weights
 PIPELINES: Mapping[str, str] = {
@@ -62,10 +63,10 @@ def _front_matter(
     name: str, asked: TrialConfig, result: Result, test: Result | None, licence: str | None
 ) -> ModelCardData:
     is_lora = asked.method == "lora"
-    base, dataset = base_name(asked.model_uri), sources.read(asked.dataset, "dataset")
+    base = base_name(asked.model_uri)
+    on_hub = None if asked.s3 else _hub_name(asked.dataset, "dataset")
     scores = _test_or_eval(result, test)
-    known = dataset.kind == "hub" and not asked.s3
-    short = dataset.value if known else Path(dataset_name(asked)).name
+    short = on_hub or Path(dataset_name(asked)).name
     pipeline = PIPELINES[asked.transformer_type]
     return ModelCardData(
         base_model=base,
@@ -73,7 +74,7 @@ def _front_matter(
         license=licence,
         pipeline_tag=pipeline,
         tags=["katib-tune", *(["lora"] if is_lora else [])],
-        datasets=[dataset.value] if known else None,
+        datasets=[on_hub] if on_hub else None,
         metrics=[METRIC_NAMES.get(metric, metric) for metric in scores if metric != "loss"],
         model_name=name,
         eval_results=[
@@ -92,8 +93,15 @@ def _front_matter(
 
 def base_name(uri: str) -> str | None:
     """The base model's name on the hub, None if it has none that is known."""
-    source = sources.read(uri, "model")
-    return {"default": DEFAULT_BASE, "hub": source.value}.get(source.kind)
+    return DEFAULT_BASE if uri == sources.DEFAULT else _hub_name(uri, "model")
+
+
+def _hub_name(uri: str, noun: sources.Noun) -> str | None:
+    try:
+        source = sources.read(uri, noun)
+    except TrialError:  # a folder that is not there any longer
+        return None
+    return source.value if source.kind == "hub" else None
 
 
 def dataset_name(asked: TrialConfig) -> str:

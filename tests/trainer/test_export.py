@@ -17,9 +17,13 @@ import pytest
 import torch
 from huggingface_hub import ModelCard
 from peft import AutoPeftModelForSequenceClassification
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers import (
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
+    AutoTokenizer,
+)
 
-from tests.trainer.conftest import ROOT, Ended, text_of
+from tests.trainer.conftest import ROOT, SIDES, Ended, text_of
 from trainer import provenance, train
 from trainer.__main__ import main
 from trainer.config import read_config, trial_parser
@@ -159,6 +163,28 @@ def test_an_adapter_of_three_labels_loads_as_its_card_says(
     assert by_the_card(target, monkeypatch).shape == (3, 3)
 
 
+def test_another_task_is_exported_tested_and_merged_in_the_same_way(
+    finished: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, target = tmp_path / "tags.jsonl", tmp_path / "shop"
+    words = [text_of(i, i % 2).split() for i in range(160)]
+    sides = {word: name for name, side in (("BAD", 0), ("GOOD", 1)) for word in SIDES[side]}
+    rows = ({"tokens": row, "tags": [sides.get(word, "O") for word in row]} for row in words)
+    file.write_text("\n".join(map(json.dumps, rows)))
+    kind = ("--transformer-type=AutoModelForTokenClassification", "--objective-metric=eval_f1")
+    data = (f"--dataset={file}", "--split=train[:100]", "--eval-split=train[100:130]")
+    trial = finished(*kind, *data, "--test-split=train[130:]")
+    assert exported(trial, target, "--merge") == 0
+    test = json.loads((trial / "test.json").read_text())
+    assert set(test["metrics"]) >= {"test_loss", "test_f1", "test_precision"}
+    assert test["metrics"]["test_accuracy"] > 0.8
+    expected = by_the_card(target, monkeypatch)
+    assert expected.shape[::2] == (3, 3), "texts and tags"
+    merged = AutoModelForTokenClassification.from_pretrained(target / "merged")
+    assert torch.allclose(logits(merged, target / "merged"), expected, atol=1e-5)
+    assert set(merged.config.label2id) == {"BAD", "GOOD", "O"}
+
+
 def test_the_card_says_what_the_trial_was_and_what_it_scored(
     finished: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -256,16 +282,29 @@ def test_what_cannot_be_exported_is_refused_with_a_sentence(
     assert "failed, Diverged: The loss became nan. Only one" in refused(trial)
 
 
-def test_a_base_model_that_is_gone_cannot_be_merged(
+@pytest.mark.parametrize("flag", ["--model-uri", "--dataset"])
+def test_what_a_whole_model_was_made_from_may_be_gone(
+    finished: Callable[..., Path], tmp_path: Path, flag: str
+) -> None:
+    trial = finished("--method=full", "--num-labels=3")
+    made_from_what_is_gone(trial, flag)
+    assert exported(trial, tmp_path / "shop", "--test-split=none") == 0
+    assert "/gone`" in (tmp_path / "shop" / "README.md").read_text()
+
+
+def made_from_what_is_gone(trial: Path, flag: str) -> None:
+    result = json.loads((trial / "result.json").read_text())
+    result["command"] = [
+        f"{flag}=/gone" if word.startswith(f"{flag}=") else word for word in result["command"]
+    ]
+    (trial / "result.json").write_text(json.dumps(result))
+
+
+def test_an_adapter_whose_base_model_is_gone_is_refused(
     finished: Callable[..., Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     trial = finished()
-    result = json.loads((trial / "result.json").read_text())
-    result["command"] = [
-        "--model-uri=/gone" if word.startswith("--model-uri=") else word
-        for word in result["command"]
-    ]
-    (trial / "result.json").write_text(json.dumps(result))
+    made_from_what_is_gone(trial, "--model-uri")
     assert exported(trial, tmp_path / "shop", "--merge", "--test-split=none") == 4
     assert "There is no model at /gone" in capfd.readouterr().err
     assert [each.name for each in tmp_path.iterdir()] == ["trial"], "nothing half done is left"
