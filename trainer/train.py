@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig
+from peft import LoraConfig, PeftModel
 from torch import distributed
 from transformers import PrinterCallback, Trainer, TrainingArguments, set_seed
 
@@ -18,7 +18,7 @@ from trainer import cache, data, model, provenance, tasks
 from trainer.arguments import refused, renamed, training_arguments
 from trainer.config import OWN_DEFAULTS, TASK_METRICS, TrialConfig
 from trainer.loop import WatchedTrainer
-from trainer.result import Recorder
+from trainer.result import BASE_CONFIG, BEST, Recorder
 from trainer.tasks.base import Collator, Encoded, Task
 from trainer.watch import Watch, trainable
 
@@ -41,7 +41,7 @@ def run(config: TrialConfig, output_dir: Path, recorder: Recorder) -> None:
         trainer.evaluate()
     if config.save_best and trainer.is_world_process_zero():
         watch.restore_best()
-        _save(ready, output_dir / "best")
+        _save(ready, output_dir / BEST)
     if distributed.is_available() and distributed.is_initialized():
         distributed.destroy_process_group()
 
@@ -151,6 +151,8 @@ def _save(ready: Prepared, folder: Path) -> None:
     """The adapter (or model) and the tokenizer, as a folder that is whole or not there."""
     partial = folder.with_name(f".{folder.name}.{os.getpid()}")
     ready.network.save_pretrained(partial)
+    if isinstance(ready.network, PeftModel):
+        ready.network.get_base_model().config.save_pretrained(partial / BASE_CONFIG)
     ready.processor.save_pretrained(partial)
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
