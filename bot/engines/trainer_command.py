@@ -77,6 +77,7 @@ _FIELDS = (
     "model-uri", "transformer-type", "num-labels", "max-length", "method", "dataset", "split",
     "eval-split", "text-column", "label-column", "seed", "s3-endpoint-url", "s3-bucket-name",
     "s3-file-key", "s3-region-name", "quantization", "test-split", "loss-on",
+    "attn-implementation",
 )  # fmt: skip
 # Flags without a value; they are written only where the field is not at its default.
 _SWITCHES: Mapping[str, str] = {
@@ -161,6 +162,7 @@ def _training_flags(
         "label-column": spec.label_column,
         "loss-on": spec.loss_on,
         "quantization": spec.quantization,
+        "attn-implementation": spec.attn_implementation,
         "training-parameters": _values(spec.training_parameters, parameters),
         "lora-config": _values(spec.lora_config, parameters) if spec.method == "lora" else None,
         "objective-metric": spec.objective_metric_name,

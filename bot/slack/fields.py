@@ -51,6 +51,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
     },
     "training": {
         "quantization": "Bits of the model's weights",
+        "attn_implementation": "Attention",
         "loss_on": "Tokens that count",
         "packing": "Several texts in a row",
         "checkpoints": "Save checkpoints",
@@ -116,6 +117,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "early_stopping": (NONE, *algorithms.EARLY_STOPPING),
     "quantization": (NONE, *spec.choices("quantization")),
     "loss_on": (NONE, *spec.choices("loss_on")),
+    "attn_implementation": (NONE, *spec.choices("attn_implementation")),
     **{name: ("true", "false") for name, value in DEFAULTS.items() if isinstance(value, bool)},
     "metrics_collector": spec.choices("metrics_collector"),
     "resume_policy": spec.choices("resume_policy"),

@@ -100,6 +100,7 @@ EVERYTHING: dict[str, Any] = {
     "columns": {"prompt": "question", "completion": "-answer"},
     "test_split": "test",
     "quantization": "4bit",
+    "attn_implementation": "eager",
     "loss_on": "all",
     "trust_remote_code": True,
     "streaming": True,
@@ -110,8 +111,8 @@ EVERYTHING: dict[str, Any] = {
 VALUES = {"learning_rate": 2e-5, "bf16": True, "r": 9}
 # Flags that are on their way into the trial program.
 AWAITED = {
-    "quantization", "loss-on", "packing", "streaming", "trust-remote-code", "no-checkpoints",
-    "retry-out-of-memory", "deadline-seconds",
+    "attn-implementation", "quantization", "loss-on", "packing", "streaming", "trust-remote-code",
+    "no-checkpoints", "retry-out-of-memory", "deadline-seconds",
 }  # fmt: skip
 
 
