@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from trainer import tasks
 from trainer.casting import cast, cast_fields
 from trainer.errors import TrialError, nearest
 from trainer.push import ADDRESS as PUSH_ADDRESS
@@ -275,10 +276,10 @@ def _check_type(config: TrialConfig) -> None:
             "BadParameter",
             f"There is no transformer type {kind!r}.{nearest(kind, TRANSFORMER_TYPES)}",
         )
-    if kind != SEQUENCE_CLASSIFICATION:
+    if kind not in tasks.FILES:
         raise TrialError(
             "BadParameter",
-            f"{kind} cannot be trained yet; for now this is {SEQUENCE_CLASSIFICATION} only.",
+            f"{kind} cannot be trained yet; for now these can: {', '.join(tasks.FILES)}.",
         )
 
 
