@@ -265,6 +265,9 @@ class TuneSpec(Frozen):
     retry_out_of_memory: bool = _field(
         "Budget", "A trial that runs out of memory goes on once with half the batch.", False
     )
+    save_best: bool = _field(
+        "Budget", "Keep each trial's best weights, for `python -m trainer export`.", False
+    )
     checkpoints: bool = _field(
         "Budget", "Save checkpoints, from which an interrupted trial goes on.", True
     )
@@ -410,7 +413,7 @@ TRAINER_FIELDS = (
     "model_uri", "dataset", "training_parameters", "lora_config", "quantization",
     "attn_implementation",
     "trust_remote_code", "test_split", "streaming", "columns", "loss_on", "packing",
-    "retry_out_of_memory",
+    "retry_out_of_memory", "save_best",
 )  # fmt: skip
 METRIC = re.compile(r"[\w|-]+")
 

@@ -34,6 +34,7 @@ EXIT_REASONS: Mapping[int, str] = {
     5: "Diverged",
     6: "OutOfMemory",
     7: "NotFetched",
+    8: "DeadlineExceeded",
     143: "Killed",
 }
 NO_SPACE = "No space left on device"
@@ -86,6 +87,7 @@ _SWITCHES: Mapping[str, str] = {
     "packing": "packing",
     "retry-out-of-memory": "retry_out_of_memory",
     "no-checkpoints": "checkpoints",
+    "save-best": "save_best",
 }
 
 

@@ -55,6 +55,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "loss_on": "Tokens that count",
         "packing": "Several texts in a row",
         "checkpoints": "Save checkpoints",
+        "save_best": "Keep the best weights",
         "retry_out_of_memory": "Once more with half the batch",
     },
     "objective": {
@@ -97,7 +98,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
 }
 SECTION_TITLES: Mapping[str, str] = {
     "data": "Model and data",
-    "training": "Language models, memory, checkpoints",
+    "training": "Language models, memory, weights",
     "objective": "Objective, custom objective",
     "search": "Search and budget",
     "resources": "Resources of a trial",
