@@ -81,8 +81,6 @@ def encoded(
     worth_s: float = WORTH_S,
 ) -> Encoded:
     """What the task makes of its rows: found under `mark`, else made and kept if it took long."""
-    if not task.is_cached:
-        return task.encode(processor, max_length)
     folder = sources.cache_folder() / "encoded"
     if found := read(folder / mark):
         return found

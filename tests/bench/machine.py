@@ -35,7 +35,8 @@ def cpu_s() -> float:
 def headline() -> str:
     """Date, processor, cores and load, for a table's first line."""
     load = ", ".join(f"{each:.1f}" for each in os.getloadavg())
-    return f"{datetime.now(UTC):%Y-%m-%d %H:%M}, {_processor()}, {os.cpu_count()} cores, load {load}"
+    cores = f"{os.cpu_count()} cores"
+    return f"{datetime.now(UTC):%Y-%m-%d %H:%M}, {_processor()}, {cores}, load {load}"
 
 
 def _processor() -> str:
