@@ -40,7 +40,7 @@ def encoded(
     """The rows to train on, what is told of them, and the notes."""
     task, said = read(columns, *flags)
     found = task.encode(tokenizer or byte_tokenizer(), limit)
-    return list(found.train), dict(found.facts), said
+    return list(found.train), dict(found.facts), [*said, *found.notes]
 
 
 def learned(row: dict[str, Any], tokenizer: Any = None) -> str:

@@ -18,7 +18,7 @@ import torch
 
 from trainer import model
 from trainer.config import TrialConfig
-from trainer.data import Splits
+from trainer.reading import Splits
 
 Features = dict[str, Any]
 Warn = Callable[[str], None]
@@ -33,12 +33,14 @@ class Encoded:
     train: Sequence[Features]
     eval: Sequence[Features]
     facts: Mapping[str, Any] = field(default_factory=dict)
+    notes: Sequence[str] = ()  # what is to be said of them
 
 
 class Task(ABC):
     """One transformer type, with the rows of one trial."""
 
     peft_task_type: ClassVar[str | None]  # what LoRA must know so that a new head is trained, too
+    is_cached: ClassVar[bool] = True  # encoded rows may come from a file, without `encode`
 
     @classmethod
     @abstractmethod

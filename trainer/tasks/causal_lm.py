@@ -17,6 +17,7 @@ from trainer import data, model, prompts, tokens
 from trainer.config import ALL, TrialConfig
 from trainer.conversations import Layout, Turns, check_layout, find_layout
 from trainer.errors import TrialError
+from trainer.reading import Splits
 from trainer.tasks.base import Collator, Encoded, Features, Task, Warn
 
 NO_LABEL = tokens.NO_LABEL
@@ -39,7 +40,7 @@ class CausalLM(Task):
     peft_task_type: ClassVar[str] = "CAUSAL_LM"
 
     @classmethod
-    def read(cls, splits: data.Splits, config: TrialConfig, warn: Warn) -> Self:
+    def read(cls, splits: Splits, config: TrialConfig, warn: Warn) -> Self:
         layout = find_layout(data.take(splits, config.split), config)
         train, held_out = data.train_and_eval(
             splits,
@@ -81,8 +82,8 @@ class CausalLM(Task):
                 "and `Assistant: …` (prompt_template plain)."
             )
             template = "plain"
-        train = self._rows(self.train, "train on", template, processor, max_length)
-        held_out = self._rows(self.eval, "evaluate on", template, processor, max_length)
+        train, notes = self._rows(self.train, "train on", template, processor, max_length)
+        held_out, more = self._rows(self.eval, "evaluate on", template, processor, max_length)
         facts = {
             "prompt_template": template,
             "tokens": sum(len(row["input_ids"]) for row in train),
@@ -92,12 +93,12 @@ class CausalLM(Task):
             train = tokens.packed(train, max_length)
             facts["sequences"] = len(train)
         held_out.sort(key=lambda row: len(row["input_ids"]))
-        return Encoded(train, held_out, facts)
+        return Encoded(train, held_out, facts, notes + more)
 
     def _rows(
         self, rows: Sequence[Turns], what: str, template: str, processor: Any, limit: int
-    ) -> list[Features]:
-        """The rows as tokens and labels, with a note of those that were cut or left out."""
+    ) -> tuple[list[Features], list[str]]:
+        """The rows as tokens and labels, with notes of those that were cut or left out."""
         pieces = [prompts.render(template, turns, processor) for turns in rows]
         if self.learns_all:
             pieces = [[prompts.Piece(p.text, True) for p in row] for row in pieces]
@@ -106,13 +107,14 @@ class CausalLM(Task):
         cut = [tokens.fitted(*row, limit, processor.bos_token_id) for row in whole]
         found = [row for row in (tokens.row_of(*each) for each in cut) if row]
         of = f"of {len(rows)} rows to {what}"
+        notes = []
         if too_long := sum(len(ids) > limit for ids, _ in whole):
-            self.warn(f"{too_long} {of} are longer than {limit} tokens and were cut.")
+            notes.append(f"{too_long} {of} are longer than {limit} tokens and were cut.")
         if not found:
             raise TrialError("EmptyDataset", f"None {of} has anything to learn.")
         if left_out := len(rows) - len(found):
-            self.warn(f"{left_out} {of} have nothing to learn and were left out.")
-        return found
+            notes.append(f"{left_out} {of} have nothing to learn and were left out.")
+        return found, notes
 
     def collator(self, processor: Any) -> Collator:
         return Batches(processor.pad_token_id or 0, self.trims)
