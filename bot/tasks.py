@@ -41,6 +41,18 @@ OBJECTIVES: Mapping[str, str] = {
     MASKED_LM: "eval_loss",
     IMAGE_CLASSIFICATION: "eval_accuracy",
 }
+# What `columns` may name for each type.
+COLUMNS: Mapping[str, tuple[str, ...]] = {
+    SEQUENCE_CLASSIFICATION: ("text", "label"),
+    TOKEN_CLASSIFICATION: ("tokens", "tags"),
+    QUESTION_ANSWERING: ("question", "context", "answers", "answer", "answer_start"),
+    CAUSAL_LM: (
+        "messages", "instruction", "input", "output", "prompt", "completion", "question", "answer",
+        "text", "label",
+    ),
+    MASKED_LM: ("text",),
+    IMAGE_CLASSIFICATION: ("image", "label"),
+}  # fmt: skip
 LOWER_IS_BETTER = re.compile(
     r"(^|[_|-])(loss|perplexity|ppl|error|mse|rmse|mae|runtime|seconds|memory)($|[_|-])"
 )
