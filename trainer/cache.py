@@ -27,7 +27,8 @@ import numpy as np
 from trainer import sources
 from trainer.config import TrialConfig
 from trainer.errors import one_line
-from trainer.tasks.base import Encoded, Features, Task, Warn
+from trainer.result import Recorder
+from trainer.tasks.base import Encoded, Features, Task
 
 MAX_BYTES = 2_000_000_000
 MAX_AGE_S = 14 * 24 * 3600.0
@@ -39,6 +40,7 @@ _ELSEWHERE = (
     *("objective_metric", "objective_type", "save_best"),
 )
 _TOKENIZER_FILES = ("*.json", "*.txt", "*.model", "*.jinja", "*.gguf")
+PARTS = ("train", "eval")
 _ALIGNMENT = 8
 _SIZES = (np.int8, np.int16, np.int32, np.int64)
 _LIBRARIES = ("transformers", "tokenizers", "datasets")
@@ -77,30 +79,36 @@ def encoded(
     processor: Any,
     max_length: int | None,
     mark: str,
-    warn: Warn,
+    recorder: Recorder,
     worth_s: float = WORTH_S,
 ) -> Encoded:
-    """What the task makes of its rows: found under `mark`, else made and kept if it took long."""
+    """What the task makes of its rows: found under `mark`, else made and kept if it took long.
+
+    What the task says of its rows while it encodes is said again when they are found.
+    """
     folder = sources.cache_folder() / "encoded"
     if found := read(folder / mark):
-        return found
-    started = time.process_time()
+        for sentence in found[1]:
+            recorder.warn(sentence)
+        return found[0]
+    said, started = len(recorder.warnings), time.process_time()
     made = task.encode(processor, max_length)
     if time.process_time() - started < worth_s:
         return made
     try:
-        write(folder / mark, made)
+        write(folder / mark, made, recorder.warnings[said:])
         prune(folder)
     except OSError as error:
-        warn(
+        recorder.warn(
             f"The encoded rows cannot be kept in {folder}, so the next trial will encode them "
             f"again: {one_line(error)}."
         )
     return made
 
 
-def read(file: Path) -> Encoded | None:
-    """The rows of a file of the cache; None if there is none, or if it is not whole."""
+def read(file: Path) -> tuple[Encoded, Sequence[str]] | None:
+    """The rows of a file of the cache and what was said of them; None if there is no such file, or
+    if it is not whole."""
     try:
         content: Any = np.memmap(file, np.uint8, "r")
         head = bytes(content[: 1 << 16]).partition(b"\n")[0]
@@ -111,13 +119,15 @@ def read(file: Path) -> Encoded | None:
         os.utime(file)  # what is used is not old
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return Encoded(*(Packed.of(index[part], body) for part in ("train", "eval")))
+    train, held_out = (Packed.of(index[part], body) for part in PARTS)
+    return Encoded(train, held_out, **index["more"]), index["said"]
 
 
-def write(file: Path, rows: Encoded) -> None:
+def write(file: Path, rows: Encoded, said: Sequence[str] = ()) -> None:
     """Keeps rows, if they are such as a file can hold; readers see nothing or the whole."""
-    packed = {"train": pack(rows.train), "eval": pack(rows.eval)}
-    index: dict[str, Any] = {}
+    packed = {part: pack(getattr(rows, part)) for part in PARTS}
+    more = {each.name: getattr(rows, each.name) for each in fields(rows) if each.name not in PARTS}
+    index: dict[str, Any] = {"more": more, "said": list(said)}
     arrays: list[np.ndarray] = []
     start = 0
     for part, columns in packed.items():

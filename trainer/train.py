@@ -85,7 +85,7 @@ def prepare(config: TrialConfig, output_dir: Path, recorder: Recorder) -> Prepar
     )
     recorder.facts["trainable_parameters"] = sum(p.numel() for p in trainable(network).values())
     mark = cache.key(config, max_length, fingerprint, folder)
-    encoded = cache.encoded(task, processor, max_length, mark, recorder.warn)
+    encoded = cache.encoded(task, processor, max_length, mark, recorder)
     metrics = [f"eval_{name}" for name in ("loss", *TASK_METRICS[config.transformer_type])]
     watch = Watch(recorder, metrics, network if config.save_best else None)
     trainer = _trainer(network, args, task, encoded, task.collator(processor), watch)
