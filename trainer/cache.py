@@ -27,8 +27,7 @@ import numpy as np
 from trainer import sources
 from trainer.config import TrialConfig
 from trainer.errors import one_line
-from trainer.result import Recorder
-from trainer.tasks.base import Encoded, Features, Task
+from trainer.tasks.base import Encoded, Features, Task, Warn
 
 MAX_BYTES = 2_000_000_000
 MAX_AGE_S = 14 * 24 * 3600.0
@@ -40,7 +39,6 @@ _ELSEWHERE = (
     *("objective_metric", "objective_type", "save_best"),
 )
 _TOKENIZER_FILES = ("*.json", "*.txt", "*.model", "*.jinja", "*.gguf")
-PARTS = ("train", "eval")
 _ALIGNMENT = 8
 _SIZES = (np.int8, np.int16, np.int32, np.int64)
 _LIBRARIES = ("transformers", "tokenizers", "datasets")
@@ -79,36 +77,32 @@ def encoded(
     processor: Any,
     max_length: int | None,
     mark: str,
-    recorder: Recorder,
+    warn: Warn,
     worth_s: float = WORTH_S,
 ) -> Encoded:
-    """What the task makes of its rows: found under `mark`, else made and kept if it took long.
-
-    What the task says of its rows while it encodes is said again when they are found.
-    """
+    """What the task makes of its rows: found under `mark`, else made and kept if it took long."""
+    if not task.is_cached:
+        return task.encode(processor, max_length)
     folder = sources.cache_folder() / "encoded"
     if found := read(folder / mark):
-        for sentence in found[1]:
-            recorder.warn(sentence)
-        return found[0]
-    said, started = len(recorder.warnings), time.process_time()
+        return found
+    started = time.process_time()
     made = task.encode(processor, max_length)
     if time.process_time() - started < worth_s:
         return made
     try:
-        write(folder / mark, made, recorder.warnings[said:])
+        write(folder / mark, made)
         prune(folder)
     except OSError as error:
-        recorder.warn(
+        warn(
             f"The encoded rows cannot be kept in {folder}, so the next trial will encode them "
             f"again: {one_line(error)}."
         )
     return made
 
 
-def read(file: Path) -> tuple[Encoded, Sequence[str]] | None:
-    """The rows of a file of the cache and what was said of them; None if there is no such file, or
-    if it is not whole."""
+def read(file: Path) -> Encoded | None:
+    """The rows of a file of the cache; None if there is none, or if it is not whole."""
     try:
         content: Any = np.memmap(file, np.uint8, "r")
         head = bytes(content[: 1 << 16]).partition(b"\n")[0]
@@ -116,18 +110,18 @@ def read(file: Path) -> tuple[Encoded, Sequence[str]] | None:
         index = json.loads(head)
         if index.pop("crc32") != _checksum(index, body):
             return None
-        os.utime(file)  # what is used is not old
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    train, held_out = (Packed.of(index[part], body) for part in PARTS)
-    return Encoded(train, held_out, **index["more"]), index["said"]
+    with suppress(OSError):  # a cache that may only be read is one, too
+        os.utime(file)  # what is used is not old
+    parts = (Packed.of(index[part], body) for part in ("train", "eval"))
+    return Encoded(*parts, facts=index["facts"], notes=index["notes"])
 
 
-def write(file: Path, rows: Encoded, said: Sequence[str] = ()) -> None:
+def write(file: Path, rows: Encoded) -> None:
     """Keeps rows, if they are such as a file can hold; readers see nothing or the whole."""
-    packed = {part: pack(getattr(rows, part)) for part in PARTS}
-    more = {each.name: getattr(rows, each.name) for each in fields(rows) if each.name not in PARTS}
-    index: dict[str, Any] = {"more": more, "said": list(said)}
+    packed = {"train": pack(rows.train), "eval": pack(rows.eval)}
+    index: dict[str, Any] = {"facts": rows.facts, "notes": rows.notes}
     arrays: list[np.ndarray] = []
     start = 0
     for part, columns in packed.items():

@@ -39,6 +39,7 @@ class WatchedTrainer(Trainer):
             preprocess_logits_for_metrics=self._digest,
             **options,
         )
+        self._loss_shifts_labels = False  # NB: else labels at the first position are not counted.
         self.costs = Costs(_gpus(self.args))
 
     def training_step(self, model: Any, inputs: Any, *more: Any) -> torch.Tensor:
@@ -102,7 +103,8 @@ class WatchedTrainer(Trainer):
     def _scores(self, found: EvalPrediction) -> dict[str, float]:
         losses, counts, *rest = (np.asarray(each) for each in found.predictions)
         row_loss = float(losses.sum(dtype=np.float64) / counts.sum())
-        return {**self._task.score(tuple(rest), np.asarray(found.label_ids)), "row_loss": row_loss}
+        scores = self._task.score(tuple(rest), np.asarray(found.label_ids))
+        return {**scores, **self._task.of_loss(row_loss), "row_loss": row_loss}
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
         order = super()._get_train_sampler(train_dataset)

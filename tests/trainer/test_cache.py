@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from datasets import Dataset
@@ -17,8 +17,6 @@ from hypothesis import strategies as st
 
 from trainer import cache, model
 from trainer.config import TrialConfig, read_config, trial_parser
-from trainer.metrics import Reporter
-from trainer.result import Recorder
 from trainer.tasks.base import Encoded, Features
 from trainer.tasks.sequence_classification import SequenceClassification
 
@@ -36,20 +34,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "encoded"
 
 
-@pytest.fixture
-def recorder(tmp_path: Path) -> Recorder:
-    return Recorder(tmp_path, "eval_loss", "minimize", Reporter(lambda line: None))
-
-
-def read_back(file: Path) -> Encoded:
-    found = cache.read(file)
-    assert found is not None
-    return found[0]
-
-
 def test_rows_come_back_as_they_were_with_the_same_types(tmp_path: Path) -> None:
     cache.write(tmp_path / "entry", BOTH)
-    found = read_back(tmp_path / "entry")
+    found = cache.read(tmp_path / "entry")
+    assert found is not None
     assert list(found.train) == ROWS and list(found.eval) == ROWS[:1]
     assert found.train[-1] == ROWS[2] and found.train[1:] == ROWS[1:]
     assert [type(value) for value in found.train[0].values()] == [list, int, list, float]
@@ -101,6 +89,7 @@ class Fixed:
     """A task whose rows are ready; counts how often they are asked for."""
 
     asked: list[int]
+    is_cached: ClassVar[bool] = True
 
     def encode(self, processor: Any, max_length: int | None) -> Encoded:
         self.asked.append(1)
@@ -109,44 +98,37 @@ class Fixed:
 
 @pytest.mark.parametrize("damage", [cut, flip(30), flip(-20), lambda file: file.write_bytes(b"")])
 def test_an_entry_that_is_damaged_is_made_again(
-    folder: Path, recorder: Recorder, damage: Callable[[Path], object]
+    folder: Path, damage: Callable[[Path], object]
 ) -> None:
     task: Any = Fixed([])
     for damaged in (False, True):
         for _ in range(2):
-            found = cache.encoded(task, None, None, "entry", recorder, worth_s=0)
+            found = cache.encoded(task, None, None, "entry", print, worth_s=0)
             assert list(found.train) == ROWS
         assert len(task.asked) == 1 + damaged
         damage(folder / "entry")
 
 
-def test_what_was_said_of_the_rows_is_said_again_when_they_are_found(
-    folder: Path, recorder: Recorder
-) -> None:
-    cache.write(folder / "entry", BOTH, ["3 rows were cut."])
+def test_rows_that_are_quick_to_encode_are_not_kept(folder: Path) -> None:
     task: Any = Fixed([])
-    assert list(cache.encoded(task, None, None, "entry", recorder).train) == ROWS
-    assert recorder.warnings == ["3 rows were cut."] and task.asked == []
-
-
-def test_rows_that_are_quick_to_encode_are_not_kept(folder: Path, recorder: Recorder) -> None:
-    task: Any = Fixed([])
-    cache.encoded(task, None, None, "entry", recorder)
+    cache.encoded(task, None, None, "entry", print)
     assert not folder.exists()
 
 
 def test_a_cache_that_cannot_be_written_costs_time_and_is_said(
-    tmp_path: Path, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("KATIB_TUNE_CACHE", str(tmp_path / "file"))
+    said: list[str] = []
     task: Any = Fixed([])
-    assert cache.encoded(task, None, None, "entry", recorder, worth_s=0) == BOTH
-    (sentence,) = recorder.warnings
+    assert cache.encoded(task, None, None, "entry", said.append, worth_s=0) == BOTH
+    (sentence,) = said
     assert sentence.startswith(f"The encoded rows cannot be kept in {tmp_path}/file/encoded, so")
 
 
-def test_a_full_disk_leaves_no_half_entry_and_is_said(folder: Path, recorder: Recorder) -> None:
+def test_a_full_disk_leaves_no_half_entry_and_is_said(folder: Path) -> None:
+    said: list[str] = []
 
     def small() -> None:
         import resource
@@ -155,8 +137,8 @@ def test_a_full_disk_leaves_no_half_entry_and_is_said(folder: Path, recorder: Re
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
         task: Any = Fixed([])
-        cache.encoded(task, None, None, "entry", recorder, worth_s=0)
-        os._exit(len(recorder.warnings) if list(folder.iterdir()) == [] else 9)
+        cache.encoded(task, None, None, "entry", said.append, worth_s=0)
+        os._exit(len(said) if list(folder.iterdir()) == [] else 9)
 
     child = multiprocessing.get_context("fork").Process(target=small)
     child.start()
@@ -168,7 +150,7 @@ def test_two_processes_at_once_leave_one_whole_entry(folder: Path) -> None:
     def make() -> None:
         for _ in range(50):
             cache.write(folder / "entry", BOTH)
-            if list(read_back(folder / "entry").train) != ROWS:
+            if (found := cache.read(folder / "entry")) is None or list(found.train) != ROWS:
                 os._exit(1)
         os._exit(0)
 
@@ -228,15 +210,13 @@ def test_the_key_is_of_all_that_changes_the_rows_and_of_nothing_else(
 
 
 def test_a_task_trains_on_the_rows_of_the_cache_as_on_its_own(
-    tiny_bert: Path, folder: Path, recorder: Recorder
+    tiny_bert: Path, folder: Path
 ) -> None:
     rows = Dataset.from_dict({"text": ["the film", "bad plot"] * 10, "label": [0, 1] * 10})
     task = SequenceClassification.read({"train": rows}, config(), print)
     tokenizer = model.load_tokenizer(tiny_bert, "tiny")
-    made, found = (
-        cache.encoded(task, tokenizer, 8, "entry", recorder, worth_s=0) for _ in range(2)
-    )
+    made, found = (cache.encoded(task, tokenizer, 8, "entry", print, worth_s=0) for _ in range(2))
     assert isinstance(found.train, cache.Packed)
     assert list(found.train) == made.train and list(found.eval) == made.eval
     other = replace(task, train=task.eval)
-    assert len(cache.encoded(other, tokenizer, 8, "entry 2", recorder, worth_s=0).train) == 4
+    assert len(cache.encoded(other, tokenizer, 8, "entry 2", print, worth_s=0).train) == 4
