@@ -188,7 +188,7 @@ def windows_of(words: Path, *answers: tuple[str, str], **more: Any) -> tuple[Any
     task = QuestionAnswering.read(splits, config(), said.append)
     encoded = task.encode(task.load_processor(words, "words"), more.get("max_length", 16))
     task.keep(encoded)
-    return task, encoded, said
+    return task, encoded, [*said, *encoded.notes]
 
 
 def test_a_long_context_is_cut_into_windows_that_overlap(words: Path) -> None:

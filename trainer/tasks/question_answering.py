@@ -20,6 +20,7 @@ from trainer.casting import cast
 from trainer.config import TrialConfig
 from trainer.errors import TrialError
 from trainer.questions import Question, columns_of, questions, usable
+from trainer.reading import Splits
 from trainer.tasks.base import Collator, Encoded, Features, Task, Warn
 from trainer.tasks.sequence_classification import by_length
 
@@ -63,14 +64,13 @@ class QuestionAnswering(Task):
 
     train: tuple[Question, ...]
     eval: tuple[Question, ...]
-    warn: Warn
     windows: Sequence[Window] = ()
     longest_answer: int = LONGEST_ANSWER
 
     peft_task_type: ClassVar[str] = "QUESTION_ANS"
 
     @classmethod
-    def read(cls, splits: data.Splits, config: TrialConfig, warn: Warn) -> Self:
+    def read(cls, splits: Splits, config: TrialConfig, warn: Warn) -> Self:
         if cast(config.training_parameters.get("label_smoothing_factor", 0), float):
             raise TrialError(
                 "BadParameter",
@@ -85,7 +85,7 @@ class QuestionAnswering(Task):
             strata=lambda rows: [not each.answers for each in questions(rows, columns)],
             groups=lambda rows: rows[columns.context],
         )
-        return cls(tuple(questions(train, columns)), tuple(questions(held_out, columns)), warn)
+        return cls(tuple(questions(train, columns)), tuple(questions(held_out, columns)))
 
     @property
     def has_unanswerable(self) -> bool:
@@ -126,10 +126,11 @@ class QuestionAnswering(Task):
                 f"A question and a piece of its context need {SHORTEST} tokens; max length is "
                 f"{max_length}.",
             )
-        train = encode(self.train, processor, max_length, self.warn)
-        held_out = encode(self.eval, processor, max_length, self.warn)
+        notes: list[str] = []
+        train = encode(self.train, processor, max_length, notes.append)
+        held_out = encode(self.eval, processor, max_length, notes.append)
         unplaced = [{name: row[name] for name in row.keys() - PLACING} for row in train]
-        return Encoded(unplaced, by_length(held_out))
+        return Encoded(unplaced, by_length(held_out), notes=notes)
 
     def keep(self, encoded: Encoded) -> None:
         lengths = (1 + last - first for first, last in (row["labels"] for row in encoded.train))

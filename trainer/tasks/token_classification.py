@@ -19,6 +19,7 @@ from trainer.config import TrialConfig
 from trainer.entities import OUTSIDE, entity_scores, is_scheme
 from trainer.errors import TrialError
 from trainer.labels import named
+from trainer.reading import Splits
 from trainer.tasks.base import Collator, Encoded, Features, Task, Warn
 from trainer.tasks.sequence_classification import by_length
 
@@ -46,12 +47,11 @@ class TokenClassification(Task):
     train: Rows
     eval: Rows
     names: tuple[str, ...]
-    warn: Warn
 
     peft_task_type: ClassVar[str] = "TOKEN_CLS"
 
     @classmethod
-    def read(cls, splits: data.Splits, config: TrialConfig, warn: Warn) -> Self:
+    def read(cls, splits: Splits, config: TrialConfig, warn: Warn) -> Self:
         first = data.take(splits, config.split)
         tokens = find_column(first, "tokens", TOKENS_COLUMNS, config)
         tags = find_column(first, "tags", TAGS_COLUMNS, config)
@@ -64,8 +64,7 @@ class TokenClassification(Task):
         values = {tag for rows in (train, held_out) for row in rows[tags] for tag in row}
         feature = train.features[tags].feature
         names, index = named(feature, values, tags, config.num_labels)
-        return cls(_rows(train, tokens, tags, index), _rows(held_out, tokens, tags, index), names,
-                   warn)  # fmt: skip
+        return cls(_rows(train, tokens, tags, index), _rows(held_out, tokens, tags, index), names)
 
     def counts(self) -> dict[str, Any]:
         found = Counter(self.names[tag] for row in self.eval.tags for tag in row)
@@ -105,20 +104,16 @@ class TokenClassification(Task):
         return network
 
     def encode(self, processor: Any, max_length: int | None) -> Encoded:
-        return Encoded(
-            encode(self.train, processor, max_length),
-            by_length(encode(self.eval, processor, max_length)),
-        )
-
-    def keep(self, encoded: Encoded) -> None:
-        marked = (row["labels"] for rows in (encoded.train, encoded.eval) for row in rows)
+        train = encode(self.train, processor, max_length)
+        held_out = encode(self.eval, processor, max_length)
+        marked = (row["labels"] for row in (*train, *held_out))
         kept = sum(label != IGNORED for labels in marked for label in labels)
         total = sum(len(tags) for rows in (self.train, self.eval) for tags in rows.tags)
-        if kept < total:
-            self.warn(
-                f"{total - kept} of {total} words are beyond max length or have no token, and "
-                "count neither in training nor in the scores."
-            )
+        notes = [
+            f"{total - kept} of {total} words are beyond max length or have no token, and count "
+            "neither in training nor in the scores."
+        ]
+        return Encoded(train, by_length(held_out), notes=notes if kept < total else ())
 
     def collator(self, processor: Any) -> Collator:
         return DataCollatorForTokenClassification(processor)
