@@ -179,5 +179,5 @@ def test_a_column_that_a_type_has_no_use_for_is_refused_with_those_it_has() -> N
 
 def test_the_columns_of_every_type_are_those_that_its_trials_take() -> None:
     assert set(tasks.COLUMNS) == set(config.TRANSFORMER_TYPES)
-    for kind, keys in getattr(config, "COLUMN_KEYS", {}).items():
+    for kind, keys in config.COLUMN_KEYS.items():
         assert set(tasks.COLUMNS[kind]) == set(keys), kind

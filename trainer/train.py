@@ -90,6 +90,7 @@ def prepare(config: TrialConfig, output_dir: Path, recorder: Recorder) -> Prepar
     recorder.facts["rows"] |= encoded.facts
     for note in encoded.notes:
         recorder.warn(note)
+    task.keep(encoded)
     metrics = [f"eval_{name}" for name in ("loss", *TASK_METRICS[config.transformer_type])]
     watch = Watch(recorder, metrics, network if config.save_best else None)
     trainer = _trainer(network, args, task, encoded, task.collator(processor), watch)

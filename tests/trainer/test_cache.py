@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 from datasets import Dataset
@@ -89,7 +89,6 @@ class Fixed:
     """A task whose rows are ready; counts how often they are asked for."""
 
     asked: list[int]
-    is_cached: ClassVar[bool] = True
 
     def encode(self, processor: Any, max_length: int | None) -> Encoded:
         self.asked.append(1)

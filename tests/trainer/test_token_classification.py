@@ -167,8 +167,9 @@ def test_words_beyond_max_length_do_not_count_and_that_is_said(pieces: Path) -> 
     rows = table(tokens=[["Ann", "lives", "in", "Oslo"]] * 10, tags=[["A", "O", "O", "B"]] * 10)
     task, said = prepared(rows)
     tokenizer = task.load_processor(pieces, "pieces")
-    whole = task.encode(tokenizer, 16).train[0]
-    assert whole["labels"] == [-100, 0, 2, 2, 1, -100, -100], "[CLS] Ann lives in Os ##lo [SEP]"
+    whole = task.encode(tokenizer, 16)
+    # [CLS] Ann lives in Os ##lo [SEP]
+    assert whole.train[0]["labels"] == [-100, 0, 2, 2, 1, -100, -100]
     assert said == []
     cut = task.encode(tokenizer, 5)
     assert cut.train[0]["labels"] == [-100, 0, 2, 2, -100]
@@ -245,7 +246,7 @@ def tagged(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def asked(tiny_bert: Path, tagged: Path) -> Callable[..., TrialConfig]:
     def build(*flags: str, **training: Any) -> TrialConfig:
-        quick = {"num_train_epochs": 4, "per_device_train_batch_size": 16, "learning_rate": 1e-2}
+        quick = {"num_train_epochs": 5, "per_device_train_batch_size": 16, "learning_rate": 1e-2}
         fields = json.dumps({**quick, **training})
         basic = [f"--model-uri={tiny_bert}", f"--dataset={tagged}", "--max-length=32"]
         return config(*basic, f"--training-parameters={fields}", *flags)

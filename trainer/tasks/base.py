@@ -40,7 +40,6 @@ class Task(ABC):
     """One transformer type, with the rows of one trial."""
 
     peft_task_type: ClassVar[str | None]  # what LoRA must know so that a new head is trained, too
-    is_cached: ClassVar[bool] = True  # encoded rows may come from a file, without `encode`
 
     @classmethod
     @abstractmethod
@@ -69,7 +68,17 @@ class Task(ABC):
 
     @abstractmethod
     def encode(self, processor: Any, max_length: int | None) -> Encoded:
-        """The rows as the network takes them, not padded."""
+        """The rows as the network takes them, not padded.
+
+        Numbers in lists, and more of them than the network takes if the collator leaves these out.
+        """
+
+    def keep(self, encoded: Encoded) -> None:  # noqa: B027
+        """Takes out of the encoded rows what the scores need besides what `digest` finds.
+
+        Called once, before the first evaluation. What another trial has encoded is not encoded
+        again, so nothing of this can be left to `encode`.
+        """
 
     @abstractmethod
     def collator(self, processor: Any) -> Collator:
