@@ -16,17 +16,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from trainer import prompts, tasks
 from trainer.casting import cast, cast_fields
 from trainer.errors import TrialError, nearest
 from trainer.push import ADDRESS as PUSH_ADDRESS
 from trainer.sources import DEFAULT, S3Place
 
 SEQUENCE_CLASSIFICATION = "AutoModelForSequenceClassification"
+CAUSAL_LM = "AutoModelForCausalLM"
 TRANSFORMER_TYPES = (
     SEQUENCE_CLASSIFICATION,
     "AutoModelForTokenClassification",
     "AutoModelForQuestionAnswering",
-    "AutoModelForCausalLM",
+    CAUSAL_LM,
     "AutoModelForMaskedLM",
     "AutoModelForImageClassification",
 )
@@ -35,9 +37,17 @@ TASK_METRICS: Mapping[str, tuple[str, ...]] = {
     SEQUENCE_CLASSIFICATION: ("accuracy", "f1", "matthews"),
     "AutoModelForTokenClassification": ("accuracy", "precision", "recall", "f1"),
     "AutoModelForQuestionAnswering": ("exact_match", "f1"),
-    "AutoModelForCausalLM": ("perplexity", "token_accuracy"),
+    CAUSAL_LM: ("perplexity", "token_accuracy", "accuracy"),
     "AutoModelForMaskedLM": ("perplexity", "token_accuracy"),
     "AutoModelForImageClassification": ("accuracy", "f1", "matthews"),
+}
+# What --columns may name for each of them; for the one that is missing, its task says it.
+COLUMN_KEYS: Mapping[str, tuple[str, ...]] = {
+    SEQUENCE_CLASSIFICATION: ("text", "label"),
+    "AutoModelForTokenClassification": ("tokens", "tags"),
+    "AutoModelForQuestionAnswering": ("question", "context", "answers", "answer", "answer_start"),
+    "AutoModelForMaskedLM": ("text",),
+    "AutoModelForImageClassification": ("image", "label"),
 }
 STEP_METRICS = ("loss", "grad_norm")
 # What a trial has cost so far, at every evaluation (`trainer/costs.py` says how each is counted).
@@ -46,7 +56,20 @@ COST_METRICS = (
     *("peak_memory_mb", "gpu_seconds"),
 )
 # Hyperparameters of ours: they stand among the fields of TrainingArguments and can be searched.
-OWN_PARAMETERS: Mapping[str, type] = {"max_length": int, "train_fraction": float}
+OWN_PARAMETERS: Mapping[str, type] = {
+    "max_length": int,
+    "train_fraction": float,
+    "prompt_template": str,
+    "mlm_probability": float,
+}
+
+
+OWN_DEFAULTS: Mapping[str, Any] = {
+    "train_fraction": 1.0,
+    "prompt_template": None,
+    "mlm_probability": 0.15,
+}
+COMPLETION, ALL = "completion", "all"
 
 
 def metrics_of(transformer_type: str) -> tuple[str, ...]:
@@ -58,6 +81,7 @@ def metrics_of(transformer_type: str) -> tuple[str, ...]:
 EPILOG = """
 other commands:
   python -m trainer fetch        make a model and a dataset available before any trial
+  python -m trainer export       hand on a finished trial's best weights, with a model card
   python -m trainer objective    run one trial of your own Python function
 several processes:
   start it by torchrun. Batch sizes are per process: a step uses per_device_train_batch_size times
@@ -88,6 +112,10 @@ class TrialConfig:
     lora_config: Mapping[str, object]
     max_length: int
     train_fraction: float
+    prompt_template: str | None
+    mlm_probability: float
+    loss_on: str
+    packing: bool
     objective_metric: str
     objective_type: str
     seed: int
@@ -192,6 +220,15 @@ def trial_parser() -> Parser:
     parser.add_argument(
         "--max-length", type=whole_number, default=128, metavar="N", help="tokens per text"
     )
+    parser.add_argument(
+        "--loss-on",
+        choices=(COMPLETION, ALL),
+        default=COMPLETION,
+        help="what a language model learns of chats and instructions: the answers, or everything",
+    )
+    parser.add_argument(
+        "--packing", action="store_true", help="several rows in one sequence of --max-length"
+    )
     parser.add_argument("--seed", type=whole_number, default=42, metavar="N")
     parser.add_argument(
         "--save-best", action="store_true", help="keep the best checkpoint in DIR/best"
@@ -236,7 +273,7 @@ def read_config(args: argparse.Namespace) -> TrialConfig:
         name: getattr(args, name) for name in TrialConfig.__dataclass_fields__ if name not in made
     }
     values["s3"] = s3_place(args)
-    values["train_fraction"] = 1.0
+    values |= OWN_DEFAULTS
     for flag in ("training_parameters", "lora_config", "columns"):
         values[flag] = json_object(values[flag], flag)
     for name in ("text", "label"):
@@ -275,10 +312,10 @@ def _check_type(config: TrialConfig) -> None:
             "BadParameter",
             f"There is no transformer type {kind!r}.{nearest(kind, TRANSFORMER_TYPES)}",
         )
-    if kind != SEQUENCE_CLASSIFICATION:
+    if kind not in tasks.FILES:
         raise TrialError(
             "BadParameter",
-            f"{kind} cannot be trained yet; for now this is {SEQUENCE_CLASSIFICATION} only.",
+            f"{kind} cannot be trained yet; for now these can: {', '.join(tasks.FILES)}.",
         )
 
 
@@ -298,11 +335,48 @@ def _check_numbers(config: TrialConfig) -> None:
         )
 
 
+def _check_language(config: TrialConfig) -> None:
+    if config.prompt_template is not None:
+        prompts.check_name(config.prompt_template)
+    if not 0 < config.mlm_probability < 1:
+        raise TrialError(
+            "BadParameter",
+            f"mlm_probability must be above 0 and below 1, not {config.mlm_probability}.",
+        )
+    if config.packing and config.transformer_type != CAUSAL_LM:
+        raise TrialError(
+            "BadParameter", f"--packing is for {CAUSAL_LM}, not for {config.transformer_type}."
+        )
+
+
 def _check_method(config: TrialConfig) -> None:
     if config.method == "full" and config.lora_config:
         raise TrialError(
             "BadParameter", "--lora-config means nothing with --method full; leave it out."
         )
+
+
+def _check_columns(config: TrialConfig) -> None:
+    """Columns that cannot be, whatever the dataset has."""
+    keys = COLUMN_KEYS.get(config.transformer_type, tuple(config.columns))
+    whose: dict[str, str] = {}
+    for key, name in config.columns.items():
+        if key not in keys:
+            raise TrialError(
+                "BadColumn",
+                f"{config.transformer_type} has no use for a column {key!r}.{nearest(key, keys)} "
+                f"--columns may name {', '.join(keys)}.",
+            )
+        if not isinstance(name, str) or not name:
+            raise TrialError(
+                "BadColumn", f"--columns: {key!r} is the name of a column, not {name!r}."
+            )
+        if name in whose:
+            raise TrialError(
+                "BadColumn",
+                f"The column {name!r} cannot be {whose[name]!r} and {key!r}; name two columns.",
+            )
+        whose[name] = key
 
 
 def _check_objective(config: TrialConfig) -> None:
@@ -317,6 +391,8 @@ def _check_objective(config: TrialConfig) -> None:
 _CHECKS: Sequence[Callable[[TrialConfig], None]] = (
     _check_type,
     _check_numbers,
+    _check_language,
     _check_method,
+    _check_columns,
     _check_objective,
 )

@@ -16,33 +16,23 @@ Two of the three never share a row: BadSplit.
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
-from typing import Any
 
-from datasets import (
-    Dataset,
-    DatasetDict,
-    IterableDatasetDict,
-    ReadInstruction,
-    concatenate_datasets,
-    load_dataset,
-    load_from_disk,
-)
-from datasets.exceptions import DatasetGenerationError
+from datasets import Dataset, ReadInstruction, concatenate_datasets
 
-from trainer import defaults, hub, sources
+from trainer import defaults, hub, reading, sources
 from trainer.config import TrialConfig
-from trainer.errors import TrialError, one_line
+from trainer.errors import TrialError
 
 TEST_SPLIT = "test"
 EVAL_SPLITS = ("validation", "eval", "dev", "valid", TEST_SPLIT)
 SEEN_BY = {"training": "trained on", "evaluation": "evaluated on by every trial"}
 HELD_OUT_FRACTION = 0.2
 MAX_EVAL_ROWS = 2000
-BUILDERS = {".csv": "csv", ".tsv": "csv", ".json": "json", ".jsonl": "json", ".parquet": "parquet"}
 
-Splits = dict[str, Dataset]
+Splits = reading.Splits
 
 
 def load_splits(uri: str, s3: sources.S3Place | None = None) -> Splits:
@@ -51,48 +41,19 @@ def load_splits(uri: str, s3: sources.S3Place | None = None) -> Splits:
     With `s3` it is the dataset that was fetched from there.
     """
     if s3:
-        return _load_local(_only_file(sources.fetched(s3)))
+        return reading.read(_only_file(sources.fetched(s3)))
     source = sources.read(uri, "dataset")
     if source.kind == "default":
-        return _load_local(defaults.default_dataset())
+        return reading.read(defaults.default_dataset())
     if source.kind == "hub":
-        return _load_local(hub.folder(source.value, "dataset"))
-    return _load_local(Path(source.value))
-
-
-def _load_local(path: Path) -> Splits:
-    try:
-        if path.is_file():
-            return _load_file(path)
-        if (path / "dataset_dict.json").exists() or (path / "state.json").exists():
-            return _as_splits(load_from_disk(str(path)))
-        return _as_splits(load_dataset(str(path)))
-    except (FileNotFoundError, DatasetGenerationError, ValueError) as error:
-        cause = error.__cause__ or error
-        raise TrialError(
-            "DatasetNotFound", f"The dataset at {path} cannot be read: {one_line(cause)}"
-        ) from error
+        return reading.read(hub.folder(source.value, "dataset"))
+    return reading.read(Path(source.value))
 
 
 def _only_file(folder: Path) -> Path:
     """The one file that a folder holds, for what is read by its ending; else the folder."""
     files = list(folder.iterdir())
     return files[0] if len(files) == 1 and files[0].is_file() else folder
-
-
-def _load_file(path: Path) -> Splits:
-    builder = BUILDERS.get(path.suffix)
-    if builder is None:
-        raise TrialError(
-            "DatasetNotFound", f"{path} is not one of {', '.join(BUILDERS)}; give one, or a folder."
-        )
-    options = {"sep": "\t"} if path.suffix == ".tsv" else {}
-    return _as_splits(load_dataset(builder, data_files=str(path), **options))
-
-
-def _as_splits(loaded: Dataset | DatasetDict | Any) -> Splits:
-    assert not isinstance(loaded, IterableDatasetDict)
-    return dict(loaded) if isinstance(loaded, DatasetDict) else {"train": loaded}
 
 
 def row_ranges(splits: Splits, spec: str) -> list[tuple[str, range]]:
@@ -184,19 +145,22 @@ def train_and_eval(
     config: TrialConfig,
     complete: Callable[[Dataset, str], Dataset],
     strata: Callable[[Dataset], Sequence[Hashable]],
+    groups: Callable[[Dataset], Sequence[Hashable]] | None = None,
 ) -> tuple[Dataset, Dataset]:
     """The rows to train on and the rows to evaluate on, which have none in common.
 
     Args:
         complete: of some rows and what they are called, those that can be used; or TrialError.
         strata: for each row, what it is like: rows that are held out are spread over these.
+        groups: for each row, what it shares with others: rows that have it in common are held out
+            together or not at all, and not spread.
     """
     train = complete(take(splits, config.split), config.split)
     spec = eval_split(splits, config.split, config.eval_split, config.test_split)
     if config.test_split is not None:
         take(splits, config.test_split)  # NB: no rows to test on are found out now, not at the end.
     if spec is None:
-        kept, held = hold_out(strata(train))
+        kept, held = hold_out_groups(groups(train)) if groups else hold_out(strata(train))
         train, held_out = train.select(kept), train.select(held)
     else:
         held_out = complete(take(splits, spec), spec)
@@ -266,3 +230,31 @@ def hold_out(labels: Sequence[Hashable]) -> tuple[list[int], list[int]]:
         )
     taken = set(held)
     return [i for i in range(len(labels)) if i not in taken], held
+
+
+def hold_out_groups(groups: Sequence[Hashable]) -> tuple[list[int], list[int]]:
+    """Rows to train on and to evaluate on, of which no group is on both sides; always the same.
+
+    20 %, at most 2,000, as nearly as whole groups can; but always one group.
+    """
+    wanted = min(max(1, int(len(groups) * HELD_OUT_FRACTION)), MAX_EVAL_ROWS)
+    sizes = Counter(groups)
+    if len(sizes) < 2:
+        raise TrialError(
+            "EmptyDataset",
+            f"All {len(groups)} rows belong together, so none can be held out; add rows, or name a "
+            "split to evaluate on.",
+        )
+    order = list(sizes)
+    random.Random(0).shuffle(order)
+    order.sort(key=lambda group: sizes[group] > wanted)  # those that are too large come last
+    taken: set[Hashable] = set()
+    rows = 0
+    for group in order[:-1]:
+        if not taken or rows + sizes[group] <= wanted:
+            taken.add(group)
+            rows += sizes[group]
+    sides: tuple[list[int], list[int]] = ([], [])
+    for index, group in enumerate(groups):
+        sides[group in taken].append(index)
+    return sides

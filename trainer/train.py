@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig
+from peft import LoraConfig, PeftModel
 from torch import distributed
 from transformers import PrinterCallback, Trainer, TrainingArguments, set_seed
 
-from trainer import data, model, provenance, tasks
+from trainer import cache, data, model, provenance, tasks
 from trainer.arguments import refused, renamed, training_arguments
-from trainer.config import TASK_METRICS, TrialConfig
+from trainer.config import OWN_DEFAULTS, TASK_METRICS, TrialConfig
 from trainer.loop import WatchedTrainer
-from trainer.result import Recorder
+from trainer.result import BASE_CONFIG, BEST, Recorder
 from trainer.tasks.base import Collator, Encoded, Task
 from trainer.watch import Watch, trainable
 
@@ -41,7 +41,7 @@ def run(config: TrialConfig, output_dir: Path, recorder: Recorder) -> None:
         trainer.evaluate()
     if config.save_best and trainer.is_world_process_zero():
         watch.restore_best()
-        _save(ready, output_dir / "best")
+        _save(ready, output_dir / BEST)
     if distributed.is_available() and distributed.is_initialized():
         distributed.destroy_process_group()
 
@@ -66,13 +66,14 @@ def prepare(config: TrialConfig, output_dir: Path, recorder: Recorder) -> Prepar
     kind = tasks.load(config.transformer_type)
     lora = model.lora_config(config.lora_config, kind.peft_task_type) if is_lora else None
     splits = data.load_splits(config.dataset, config.s3)
-    recorder.facts["data_fingerprint"] = provenance.data_fingerprint(splits)
+    fingerprint = recorder.facts["data_fingerprint"] = provenance.data_fingerprint(splits)
     task = kind.read(splits, config, recorder.warn)
     recorder.facts["rows"] = task.counts()
     folder = model.model_folder(config.model_uri)
     processor = task.load_processor(folder, config.model_uri)
     set_seed(args.seed)  # NB: before the head and the LoRA matrices are drawn.
     network = task.load_network(folder, config.model_uri, processor)
+    task = task.knowing(network)
     max_length = task.longest(config.max_length, processor, network, recorder.warn)
     if lora:
         network = model.with_lora(network, lora)
@@ -84,7 +85,12 @@ def prepare(config: TrialConfig, output_dir: Path, recorder: Recorder) -> Prepar
         args.train_batch_size * args.world_size * args.gradient_accumulation_steps
     )
     recorder.facts["trainable_parameters"] = sum(p.numel() for p in trainable(network).values())
-    encoded = task.encode(processor, max_length)
+    mark = cache.key(config, max_length, fingerprint, folder)
+    encoded = cache.encoded(task, processor, max_length, mark, recorder.warn)
+    recorder.facts["rows"] |= encoded.facts
+    for note in encoded.notes:
+        recorder.warn(note)
+    task.keep(encoded)
     metrics = [f"eval_{name}" for name in ("loss", *TASK_METRICS[config.transformer_type])]
     watch = Watch(recorder, metrics, network if config.save_best else None)
     trainer = _trainer(network, args, task, encoded, task.collator(processor), watch)
@@ -101,6 +107,8 @@ def _resolved(
         found |= {name: getattr(lora, name) for name in (*SHOWN_LORA, *config.lora_config)}
     plain = {name: _plain(value) for name, value in found.items()}
     own = {"max_length": max_length, "train_fraction": config.train_fraction}
+    asked = {name: getattr(config, name) for name in OWN_DEFAULTS}
+    own |= {name: value for name, value in asked.items() if value != OWN_DEFAULTS[name]}
     return {"method": config.method, **own, **plain}
 
 
@@ -144,6 +152,8 @@ def _save(ready: Prepared, folder: Path) -> None:
     """The adapter (or model) and the tokenizer, as a folder that is whole or not there."""
     partial = folder.with_name(f".{folder.name}.{os.getpid()}")
     ready.network.save_pretrained(partial)
+    if isinstance(ready.network, PeftModel):
+        ready.network.get_base_model().config.save_pretrained(partial / BASE_CONFIG)
     ready.processor.save_pretrained(partial)
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)

@@ -38,9 +38,11 @@ PREFIXES: Mapping[str, str] = {
     "lora": "lora_config",
     "parameters": "parameters",
     "env": "env_per_trial",
+    "columns": "columns",
 }
 # `tpe(gamma=0.25)` gives an algorithm and its settings.
 CALLED = {"algorithm_name": "algorithm_settings", "early_stopping": "early_stopping_settings"}
+AUTO = "automodelfor"
 EXPECTED: Mapping[Takes, str] = {
     "bool": "true or false",
     "command": "a list of texts such as [python, train.py]",
@@ -63,6 +65,8 @@ FORMS: Mapping[str, str] = {
     "algorithm_name": "name, or `name(setting=value, …)`",
     "early_stopping": "name, or `name(setting=value, …)`",
     "env_per_trial": "`env.NAME=value`",
+    "columns": "`columns.WHAT=NAME`",
+    "max_length": "a whole number; a range or a list is searched",
 }
 
 
@@ -83,7 +87,7 @@ def takes(field: str) -> Takes:
 
 
 MAPPINGS = (*HYPERPARAMETER_FIELDS, "algorithm_settings", "early_stopping_settings",
-            "env_per_trial")  # fmt: skip
+            "env_per_trial", "columns")  # fmt: skip
 
 
 def is_optional(field: str) -> bool:
@@ -127,6 +131,8 @@ def _read_text(field: str, kind: Takes, text: str) -> Any:
     if kind == "text":
         return value
     known = {choice.lower(): choice for choice in spec.choices(field)}
+    if field == "transformer_type":  # CausalLM says it, too
+        known = {name.removeprefix(AUTO): choice for name, choice in known.items()} | known
     if value.lower() not in known:
         close = get_close_matches(value.lower(), known, n=1)
         instead = known[close[0]] if close else ""

@@ -64,9 +64,7 @@ def ours(
     return train.prepare(given, folder, silent(folder)).trainer
 
 
-def stock(
-    folder: Path, rows: int, held_out: str, seed: int, fields: Mapping[str, Any]
-) -> Trainer:
+def stock(folder: Path, rows: int, held_out: str, seed: int, fields: Mapping[str, Any]) -> Trainer:
     """Hugging Face's Trainer, ready for its first step; nothing logged or saved."""
     splits = data.load_splits("default")
     tokenizer = AutoTokenizer.from_pretrained(defaults.default_model())

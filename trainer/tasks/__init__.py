@@ -10,6 +10,9 @@ if TYPE_CHECKING:
 
 FILES = {
     "AutoModelForSequenceClassification": "sequence_classification",
+    "AutoModelForTokenClassification": "token_classification",
+    "AutoModelForCausalLM": "causal_lm",
+    "AutoModelForQuestionAnswering": "question_answering",
 }
 
 
