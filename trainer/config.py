@@ -41,6 +41,14 @@ TASK_METRICS: Mapping[str, tuple[str, ...]] = {
     "AutoModelForMaskedLM": ("perplexity", "token_accuracy"),
     "AutoModelForImageClassification": ("accuracy", "f1", "matthews"),
 }
+# What --columns may name for each of them; for the one that is missing, its task says it.
+COLUMN_KEYS: Mapping[str, tuple[str, ...]] = {
+    SEQUENCE_CLASSIFICATION: ("text", "label"),
+    "AutoModelForTokenClassification": ("tokens", "tags"),
+    "AutoModelForQuestionAnswering": ("question", "context", "answers", "answer", "answer_start"),
+    "AutoModelForMaskedLM": ("text",),
+    "AutoModelForImageClassification": ("image", "label"),
+}
 STEP_METRICS = ("loss", "grad_norm")
 # What a trial has cost so far, at every evaluation (`trainer/costs.py` says how each is counted).
 COST_METRICS = (
@@ -348,6 +356,29 @@ def _check_method(config: TrialConfig) -> None:
         )
 
 
+def _check_columns(config: TrialConfig) -> None:
+    """Columns that cannot be, whatever the dataset has."""
+    keys = COLUMN_KEYS.get(config.transformer_type, tuple(config.columns))
+    whose: dict[str, str] = {}
+    for key, name in config.columns.items():
+        if key not in keys:
+            raise TrialError(
+                "BadColumn",
+                f"{config.transformer_type} has no use for a column {key!r}.{nearest(key, keys)} "
+                f"--columns may name {', '.join(keys)}.",
+            )
+        if not isinstance(name, str) or not name:
+            raise TrialError(
+                "BadColumn", f"--columns: {key!r} is the name of a column, not {name!r}."
+            )
+        if name in whose:
+            raise TrialError(
+                "BadColumn",
+                f"The column {name!r} cannot be {whose[name]!r} and {key!r}; name two columns.",
+            )
+        whose[name] = key
+
+
 def _check_objective(config: TrialConfig) -> None:
     name, known = config.objective_metric, metrics_of(config.transformer_type)
     if name not in known:
@@ -362,5 +393,6 @@ _CHECKS: Sequence[Callable[[TrialConfig], None]] = (
     _check_numbers,
     _check_language,
     _check_method,
+    _check_columns,
     _check_objective,
 )

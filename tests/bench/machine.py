@@ -35,8 +35,9 @@ def cpu_s() -> float:
 def headline() -> str:
     """Date, processor, cores and load, for a table's first line."""
     load = ", ".join(f"{each:.1f}" for each in os.getloadavg())
-    cores = f"{os.cpu_count()} cores"
-    return f"{datetime.now(UTC):%Y-%m-%d %H:%M}, {_processor()}, {cores}, load {load}"
+    return (
+        f"{datetime.now(UTC):%Y-%m-%d %H:%M}, {_processor()}, {os.cpu_count()} cores, load {load}"
+    )
 
 
 def _processor() -> str:

@@ -113,8 +113,8 @@ EVERYTHING: dict[str, Any] = {
 VALUES = {"learning_rate": 2e-5, "bf16": True, "r": 9}
 # Flags that are on their way into the trial program.
 AWAITED = {
-    "attn-implementation", "quantization", "loss-on", "packing", "streaming", "trust-remote-code",
-    "no-checkpoints", "retry-out-of-memory", "deadline-seconds",
+    "attn-implementation", "quantization", "streaming", "trust-remote-code", "no-checkpoints",
+    "retry-out-of-memory", "deadline-seconds",
 }  # fmt: skip
 
 
