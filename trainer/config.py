@@ -189,7 +189,7 @@ def trial_parser() -> Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    model = "default, a folder, package:NAME/inner/path, hf://org/name, or a hub name"
+    model = "default, smollm2, a folder, package:NAME/inner/path, hf://org/name, or a hub name"
     data = (
         "default, a folder, a csv/json/jsonl/parquet file, package:NAME/inner/path, or a hub name"
     )

@@ -94,26 +94,14 @@ this use was **not** checked; look into it before you publish anything made with
 """
 
 
-def default_model() -> Path:
-    """The folder of the default model's weights; NotFetched if it is not here."""
-    path = model_folder(sources.cache_folder())
-    if path is None:
-        raise _not_fetched("model")
-    return path
-
-
 def default_dataset() -> Path:
     """The folder of the default dataset; NotFetched if it is not here."""
     path = dataset_folder(sources.cache_folder())
     if not path.is_dir():
-        raise _not_fetched("dataset")
+        raise TrialError(
+            "NotFetched", "The default dataset is not here yet: run `python -m trainer fetch`."
+        )
     return path
-
-
-def _not_fetched(noun: str) -> TrialError:
-    return TrialError(
-        "NotFetched", f"The default {noun} is not here yet: run `python -m trainer fetch`."
-    )
 
 
 def model_folder(cache: Path) -> Path | None:
