@@ -14,6 +14,7 @@ from trainer.ending import End, complain, recorded
 from trainer.errors import TrialError, understand
 from trainer.metrics import Reporter
 from trainer.result import Recorder
+from trainer.stop import Stop
 
 
 def main(argv: Sequence[str]) -> int:
@@ -30,16 +31,18 @@ def _trial(argv: Sequence[str]) -> int:
 
     def work(end: End) -> None:
         asked = config.read_config(args)
+        if asked.deadline_seconds:
+            end.end_by(asked.deadline_seconds, saves=asked.save_best)
         prepare(asked)
         with recorder.phase("import"):
             train = _import_train()
         end.watch()
-        train(asked, args.output_dir, recorder)
+        train(asked, args.output_dir, recorder, end.stop)
 
     return recorded(recorder, work)
 
 
-def _import_train() -> Callable[[config.TrialConfig, Path, Recorder], None]:
+def _import_train() -> Callable[[config.TrialConfig, Path, Recorder, Stop], None]:
     # Collecting garbage while importing a million objects that stay costs a fifth of the import.
     gc.disable()
     from trainer import train

@@ -43,6 +43,7 @@ class Ended:
     out: str
     err: str
     result: Mapping[str, Any]
+    folder: Path = Path()
 
     @property
     def last_words(self) -> str:
@@ -65,7 +66,7 @@ def trainer(tmp_path: Path) -> Callable[..., Ended]:
         )
         file = out / "result.json"
         result = json.loads(file.read_text()) if file.is_file() else {}
-        return Ended(done.returncode, done.stdout, done.stderr, result)
+        return Ended(done.returncode, done.stdout, done.stderr, result, out)
 
     return run
 
