@@ -36,7 +36,10 @@ def recorded(recorder: Recorder, work: Callable[[End], None]) -> int:
     try:
         work(end)
     except TrialError as failure:
-        return end.failed(failure)
+        code = end.failed(failure)
+        if failure.reason == "Killed":
+            _leave(code)
+        return code
     return end.succeeded()
 
 

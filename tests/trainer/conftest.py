@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -43,7 +44,6 @@ class Ended:
     out: str
     err: str
     result: Mapping[str, Any]
-    folder: Path = Path()
 
     @property
     def last_words(self) -> str:
@@ -66,9 +66,32 @@ def trainer(tmp_path: Path) -> Callable[..., Ended]:
         )
         file = out / "result.json"
         result = json.loads(file.read_text()) if file.is_file() else {}
-        return Ended(done.returncode, done.stdout, done.stderr, result, out)
+        return Ended(done.returncode, done.stdout, done.stderr, result)
 
     return run
+
+
+class Begun:
+    """A trial that is running."""
+
+    def __init__(self, flags: list[str]) -> None:
+        self.process = subprocess.Popen(
+            command(flags), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    def until(self, wanted: re.Pattern[str], times: int) -> None:
+        """Reads on until so many lines were like this."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            times -= bool(wanted.match(line))
+            if not times:
+                return
+        raise AssertionError(self.end())
+
+    def end(self) -> tuple[int, str]:
+        """The exit code and the last line."""
+        _, err = self.process.communicate(timeout=100)
+        return self.process.returncode, (err.splitlines() or [""])[-1]
 
 
 def command(arguments: Sequence[str]) -> list[str]:

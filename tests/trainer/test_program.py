@@ -11,9 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from safetensors.torch import load_file
 
-from tests.trainer.conftest import ROOT, Ended, command
+from tests.trainer.conftest import ROOT, Begun, Ended, command, text_of
 from trainer.stop import SAME_SIGNAL_S
 
 Trainer = Callable[..., Ended]
@@ -100,74 +99,19 @@ def test_what_only_the_data_tells_has_its_exit_code_too(
     assert "'trian'; this dataset has train (200 rows)" in ended.last_words
 
 
-def test_a_trial_that_is_killed_and_stopped_goes_on_with_the_same_numbers(
-    trainer: Trainer, tiny_bert: Path, reviews: Path, tmp_path: Path
-) -> None:
-    flags = [f"--model-uri={tiny_bert}", f"--dataset={reviews}", "--split=train[:64]"]
-    flags += ['--training-parameters={"num_train_epochs": 40, "learning_rate": 1e-3}', "--save-best"]
-    whole = trainer(*flags, "--output-dir={out}", name="whole")
-    out = tmp_path / "out"
-    flags.append(f"--output-dir={out}")
-    killed = Begun(flags)
-    killed.until(METRICS, 6)
-    killed.process.kill()
-    assert killed.end()[0] == -signal.SIGKILL
-    assert not (out / "result.json").exists()
-    stopped = Begun(flags)
-    stopped.until(re.compile(r"\S+Z note The trial goes on from the checkpoint of step \d+\."), 1)
-    stopped.until(METRICS, 9)
-    stopped.process.send_signal(signal.SIGTERM)
-    code, words = stopped.end()
-    result = json.loads((out / "result.json").read_text())
-    assert (code, result["reason"]) == (143, "Killed")
-    assert re.fullmatch(
-        r"error: The trial was stopped by SIGTERM before it finished; started again, it goes on "
-        r"from step \d+\.",
-        words,
-    )
-    again = trainer(*flags)
-    assert again.code == 0, again.err
-    assert again.result["resumes"] == 2
-    assert METRICS.findall(again.out) == METRICS.findall(whole.out), "all points are told again"
-    assert again.result["cpu_seconds"] > whole.result["cpu_seconds"] > 0, "of all processes"
-    names = {path.name for path in out.iterdir()}
-    assert names == {"best", "result.json"}, "no checkpoint is left after a success"
-    one, other = (load_file(f / "best" / "adapter_model.safetensors") for f in (out, whole.folder))
-    assert all(one[name].equal(other[name]) for name in one)
-
-
-class Begun:
-    """A trial that is running."""
-
-    def __init__(self, flags: list[str]) -> None:
-        self.process = subprocess.Popen(
-            command(flags), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-
-    def until(self, wanted: re.Pattern[str], times: int) -> None:
-        """Reads on until so many lines were like this."""
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            times -= bool(wanted.match(line))
-            if not times:
-                return
-        raise AssertionError(self.end())
-
-    def end(self) -> tuple[int, str]:
-        """The exit code and the last line."""
-        out, err = self.process.communicate(timeout=100)
-        return self.process.returncode, (err.splitlines() or [""])[-1]
-
-
-def test_a_second_sigterm_ends_a_trial_at_once(
-    tiny_bert: Path, reviews: Path, tmp_path: Path
-) -> None:
-    flags = [f"--model-uri={tiny_bert}", f"--dataset={reviews}", f"--output-dir={tmp_path}/out"]
-    # A step of several seconds.
-    flags += ['--training-parameters={"num_train_epochs": 9, "gradient_accumulation_steps": 9999}']
-    running = Begun([*flags, "--no-checkpoints"])
+def test_a_second_sigterm_ends_a_trial_at_once(tiny_bert: Path, tmp_path: Path) -> None:
+    rows = (f"{text_of(i, i % 2)},{i % 2}" for i in range(9000))
+    (tmp_path / "many.csv").write_text("\n".join(["text,label", *rows]))
+    flags = [f"--model-uri={tiny_bert}", f"--dataset={tmp_path}/many.csv"]
+    # A step of many seconds.
+    fields = {"per_device_train_batch_size": 1, "gradient_accumulation_steps": 9000}
+    flags += [f"--training-parameters={json.dumps(fields)}", f"--output-dir={tmp_path}/out"]
+    running = Begun(flags)
     running.until(re.compile(r"\S+Z progress 0/"), 1)
     running.process.send_signal(signal.SIGTERM)
     time.sleep(SAME_SIGNAL_S + 0.1)
+    assert running.process.poll() is None, "it would end the step"
     running.process.send_signal(signal.SIGTERM)
     assert running.end() == (143, "error: The trial was stopped by SIGTERM before it finished.")
+    result = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert (result["state"], result["reason"]) == ("Failed", "Killed")

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
+import re
+import signal
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 
+from tests.trainer.conftest import Begun
 from trainer import checkpoints, train
 from trainer.config import TrialConfig, read_config, trial_parser
 from trainer.errors import TrialError
@@ -136,3 +143,98 @@ def test_checkpoints_are_dropped_when_the_result_is_there(asked: Asked, tmp_path
 
 def folder_of(found: Recorder) -> Path:
     return checkpoints.folder(found.output_dir, found.facts["fingerprint"])
+
+
+METRICS = re.compile(r"\S+Z epoch=(\S+) step=(\d+) eval_loss=(\S+) eval_accuracy=(\S+) ")
+
+
+def test_a_trial_goes_on_after_kill_9_and_sigterm(asked: Asked, tmp_path: Path) -> None:
+    config = asked(num_train_epochs="40", learning_rate="1e-3")
+    whole = recorder(tmp_path / "whole", config)
+    train.run(config, tmp_path / "whole", whole)
+    out = tmp_path / "out"
+    flags = [f"--model-uri={config.model_uri}", f"--dataset={config.dataset}", "--max-length=32"]
+    flags += ["--split=train[:64]", "--save-best", f"--output-dir={out}"]
+    flags += [f"--training-parameters={json.dumps(config.training_parameters)}"]
+    killed = Begun(flags)
+    killed.until(METRICS, 4)
+    killed.process.kill()
+    assert killed.end()[0] == -signal.SIGKILL
+    assert not (out / "result.json").exists()
+    stopped = Begun(flags)
+    stopped.until(re.compile(r"\S+Z note The trial goes on from the checkpoint of step \d+\."), 1)
+    stopped.until(METRICS, 6)
+    stopped.process.send_signal(signal.SIGTERM)
+    code, words = stopped.end()
+    result = json.loads((out / "result.json").read_text())
+    assert (code, result["reason"]) == (143, "Killed")
+    goes_on = re.fullmatch(
+        r"error: The trial was stopped by SIGTERM before it finished; started again, it goes on "
+        r"from step (\d+)\.",
+        words,
+    )
+    assert goes_on
+    lines: list[str] = []
+    last = recorder(out, config, lines)
+    train.run(config, out, last)
+    assert last.facts["resumes"] == 2
+    assert last.facts["resumed_from_step"] == int(goes_on[1])
+    assert numbers(last) == numbers(whole)
+    told = [float(found[3]) for found in map(METRICS.match, lines) if found]
+    assert len(told) == 40, "what an earlier process has told is told again"
+    assert all(
+        torch.equal(weights(out)[name], w) for name, w in weights(tmp_path / "whole").items()
+    )
+    assert last.kept()["cpu_seconds"] > result["cpu_seconds"], "of all processes"
+
+
+def test_two_processes_stop_in_the_same_step_and_go_on_with_the_same_numbers(
+    asked: Asked, tmp_path: Path
+) -> None:
+    config = asked(eval_steps="5", logging_steps="2", group_by_length="True")
+    [whole] = together(config, tmp_path / "whole", 1000)
+    legs = together(config, tmp_path / "broken", 3)
+    assert [leg["step"] for leg in legs[:2]] == [2, 4], "the second one stops where it evaluates"
+    assert legs[-1]["numbers"] == whole["numbers"]
+    one, other = (weights(tmp_path / name / "0") for name in ("whole", "broken"))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert list((tmp_path / "broken" / "1").iterdir()) == [], "that node has no checkpoint"
+
+
+def together(config: TrialConfig, folder: Path, looks: int) -> list[dict[str, Any]]:
+    """A trial of two processes whose rank 0 is stopped after so many looks, until it is done."""
+    legs: list[dict[str, Any]] = []
+    forks = multiprocessing.get_context("fork")
+    while not legs or legs[-1]["step"] is not None:
+        assert len(legs) < 20
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = str(free.getsockname()[1])
+        given = [(config, folder / str(rank), looks, rank, port) for rank in (0, 1)]
+        started = [forks.Process(target=one_of_two, args=each) for each in given]
+        for process in started:
+            process.start()
+        for process in started:
+            process.join(60)
+            assert process.exitcode == 0
+        legs.append(json.loads((folder / "0" / "leg.json").read_text()))
+        (folder / "0" / "leg.json").unlink()
+    return legs
+
+
+def one_of_two(config: TrialConfig, folder: Path, looks: int, rank: int, port: str) -> None:
+    names = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2}
+    os.environ.update({name: str(value) for name, value in names.items()})
+    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=port)
+    AcceleratorState._reset_state(reset_partial_state=True)
+    found = recorder(folder, config)
+    stop = AfterLooks(looks) if rank == 0 else Stop()
+    step = None
+    try:
+        train.run(config, folder, found, stop)
+    except TrialError as error:
+        assert error.reason == "Killed"
+        step = stop.checkpoint_step
+    if rank == 0:
+        leg = json.dumps({"step": step, "numbers": numbers(found)})
+        (folder / "leg.json").write_text(leg)
