@@ -1,4 +1,4 @@
-"""The command line: `python -m trainer <flags>`, `… fetch`, `… objective`."""
+"""The command line: `python -m trainer <flags>`, `… fetch`, `… forecast`, `… objective`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from trainer.stop import Stop
 
 def main(argv: Sequence[str]) -> int:
     """Runs one command; returns its exit code."""
-    commands = {"fetch": _fetch, "objective": _objective}
+    commands = {"fetch": _fetch, "forecast": _forecast, "objective": _objective}
     if argv and argv[0] in commands:
         return commands[argv[0]](argv[1:])
     return _trial(argv)
@@ -107,6 +107,17 @@ def _fetch(argv: Sequence[str]) -> int:
         fetch.run(args, lambda line: print(line, flush=True))
     except (TrialError, OSError) as error:
         return complain(understand(error))
+    return 0
+
+
+def _forecast(argv: Sequence[str]) -> int:
+    args = config.trial_parser().parse_args(argv)
+    from trainer import forecast
+
+    try:
+        print(forecast.run(config.read_config(args)), flush=True)
+    except TrialError as error:
+        return complain(error)
     return 0
 
 

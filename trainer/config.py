@@ -53,6 +53,7 @@ def metrics_of(transformer_type: str) -> tuple[str, ...]:
 EPILOG = """
 other commands:
   python -m trainer fetch        make a model and a dataset available before any trial
+  python -m trainer forecast     say how much memory a trial with the same flags needs
   python -m trainer objective    run one trial of your own Python function
 several processes:
   start it by torchrun. Batch sizes are per process: a step uses per_device_train_batch_size times
