@@ -1,4 +1,4 @@
-"""The command line: `python -m trainer <flags>`, `… fetch`, `… forecast`, `… objective`."""
+"""The command line: `python -m trainer <flags>`; `fetch`, `forecast`, `export`, `objective`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import gc
 import os
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from trainer import config, defaults, sources
+from trainer import config, defaults, provenance, push, sources
 from trainer.ending import End, complain, recorded
 from trainer.errors import TrialError, understand
 from trainer.metrics import Reporter
@@ -19,7 +20,12 @@ from trainer.stop import Stop
 
 def main(argv: Sequence[str]) -> int:
     """Runs one command; returns its exit code."""
-    commands = {"fetch": _fetch, "forecast": _forecast, "objective": _objective}
+    commands = {
+        "fetch": _fetch,
+        "forecast": _forecast,
+        "export": _export,
+        "objective": _objective,
+    }
     if argv and argv[0] in commands:
         return commands[argv[0]](argv[1:])
     return _trial(argv)
@@ -28,6 +34,7 @@ def main(argv: Sequence[str]) -> int:
 def _trial(argv: Sequence[str]) -> int:
     args = config.trial_parser().parse_args(argv)
     recorder = Recorder(args.output_dir, args.objective_metric, args.objective_type, Reporter())
+    recorder.facts["command"] = provenance.command(argv)
 
     def work(end: End) -> None:
         asked = config.read_config(args)
@@ -37,9 +44,21 @@ def _trial(argv: Sequence[str]) -> int:
         with recorder.phase("import"):
             train = _import_train()
         end.watch()
-        train(asked, args.output_dir, recorder, end.stop)
+        with _pushed(args.push_metrics, recorder):
+            train(asked, args.output_dir, recorder, end.stop)
 
     return recorded(recorder, work)
+
+
+@contextmanager
+def _pushed(address: str | None, recorder: Recorder) -> Iterator[None]:
+    """Has what rank 0 records inside pushed to Katib, if there is an address to push to."""
+    pusher = None
+    if address and recorder.speaks:
+        pusher = recorder.pusher = push.connected(address, recorder.warn)
+    yield
+    if pusher:
+        pusher.finish()
 
 
 def _import_train() -> Callable[[config.TrialConfig, Path, Recorder, Stop], None]:
@@ -93,7 +112,8 @@ def _objective(argv: Sequence[str]) -> int:
 
         parameters = config.json_object(args.parameters, "parameters")
         file = args.file or objective.unpacked(args.source, args.output_dir)
-        objective.run(file, args.function, parameters, metric, recorder)
+        with _pushed(args.push_metrics, recorder):
+            objective.run(file, args.function, parameters, metric, recorder)
 
     return recorded(recorder, work)
 
@@ -103,8 +123,21 @@ def _fetch(argv: Sequence[str]) -> int:
     _quiet()
     from trainer import fetch
 
+    return _ended(lambda: fetch.run(args, lambda line: print(line, flush=True)))
+
+
+def _export(argv: Sequence[str]) -> int:
+    from trainer import export
+
+    args = export.parser().parse_args(argv)
+    _quiet()
+    return _ended(lambda: print(export.run(args)))
+
+
+def _ended(work: Callable[[], None]) -> int:
+    """Does the work; returns the exit code, after a sentence if it failed."""
     try:
-        fetch.run(args, lambda line: print(line, flush=True))
+        work()
     except (TrialError, OSError) as error:
         return complain(understand(error))
     return 0

@@ -16,16 +16,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from trainer import prompts, tasks
 from trainer.casting import cast, cast_fields
 from trainer.errors import TrialError, nearest
+from trainer.push import ADDRESS as PUSH_ADDRESS
 from trainer.sources import DEFAULT, S3Place
 
 SEQUENCE_CLASSIFICATION = "AutoModelForSequenceClassification"
+CAUSAL_LM = "AutoModelForCausalLM"
 TRANSFORMER_TYPES = (
     SEQUENCE_CLASSIFICATION,
     "AutoModelForTokenClassification",
     "AutoModelForQuestionAnswering",
-    "AutoModelForCausalLM",
+    CAUSAL_LM,
     "AutoModelForMaskedLM",
     "AutoModelForImageClassification",
 )
@@ -34,26 +37,44 @@ TASK_METRICS: Mapping[str, tuple[str, ...]] = {
     SEQUENCE_CLASSIFICATION: ("accuracy", "f1", "matthews"),
     "AutoModelForTokenClassification": ("accuracy", "precision", "recall", "f1"),
     "AutoModelForQuestionAnswering": ("exact_match", "f1"),
-    "AutoModelForCausalLM": ("perplexity", "token_accuracy"),
+    CAUSAL_LM: ("perplexity", "token_accuracy", "accuracy"),
     "AutoModelForMaskedLM": ("perplexity", "token_accuracy"),
     "AutoModelForImageClassification": ("accuracy", "f1", "matthews"),
 }
 STEP_METRICS = ("loss", "grad_norm")
-FINAL_METRICS = ("train_loss", "train_samples_per_second", "peak_memory_mb")
+# What a trial has cost so far, at every evaluation (`trainer/costs.py` says how each is counted).
+COST_METRICS = (
+    *("train_loss", "train_samples_per_second", "train_tokens_per_second", "tokens"),
+    *("peak_memory_mb", "gpu_seconds"),
+)
 # Hyperparameters of ours: they stand among the fields of TrainingArguments and can be searched.
-OWN_PARAMETERS: Mapping[str, type] = {"max_length": int, "train_fraction": float}
+OWN_PARAMETERS: Mapping[str, type] = {
+    "max_length": int,
+    "train_fraction": float,
+    "prompt_template": str,
+    "mlm_probability": float,
+}
+
+
+OWN_DEFAULTS: Mapping[str, Any] = {
+    "train_fraction": 1.0,
+    "prompt_template": None,
+    "mlm_probability": 0.15,
+}
+COMPLETION, ALL = "completion", "all"
 
 
 def metrics_of(transformer_type: str) -> tuple[str, ...]:
     """Every metric that a trial of this type reports; the objective is one of them."""
     own = (f"eval_{name}" for name in ("loss", *TASK_METRICS[transformer_type]))
-    return (*own, *STEP_METRICS, *FINAL_METRICS)
+    return (*own, *STEP_METRICS, *COST_METRICS)
 
 
 EPILOG = """
 other commands:
   python -m trainer fetch        make a model and a dataset available before any trial
   python -m trainer forecast     say how much memory a trial with the same flags needs
+  python -m trainer export       hand on a finished trial's best weights, with a model card
   python -m trainer objective    run one trial of your own Python function
 several processes:
   start it by torchrun. Batch sizes are per process: a step uses per_device_train_batch_size times
@@ -80,12 +101,17 @@ class TrialConfig:
     s3: S3Place | None
     split: str
     eval_split: str | None
+    test_split: str | None
     columns: Mapping[str, str]
     method: str
     training_parameters: Mapping[str, object]
     lora_config: Mapping[str, object]
     max_length: int
     train_fraction: float
+    prompt_template: str | None
+    mlm_probability: float
+    loss_on: str
+    packing: bool
     objective_metric: str
     objective_type: str
     seed: int
@@ -114,6 +140,14 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     """The flags that a training trial and an objective function share."""
     parser.add_argument("--output-dir", type=Path, required=True, help="where result.json goes")
     parser.add_argument("--objective-metric", default="eval_accuracy", metavar="NAME")
+    parser.add_argument(
+        "--push-metrics",
+        nargs="?",
+        const=PUSH_ADDRESS,
+        metavar="HOST:PORT",
+        help=f"for Katib's collector Push: sends the metrics to its DB manager (at {PUSH_ADDRESS} "
+        "if nothing follows); Katib's early stopping reads printed metrics only",
+    )
     parser.add_argument("--objective-type", choices=("maximize", "minimize"), default="maximize")
 
 
@@ -168,6 +202,9 @@ def trial_parser() -> Parser:
     parser.add_argument("--split", default="train", help='training rows, e.g. "train[:1000]"')
     parser.add_argument("--eval-split", help="held-out rows; default: found or held out of --split")
     parser.add_argument(
+        "--test-split", metavar="SPEC", help="rows that no trial sees; the winner is scored on them"
+    )
+    parser.add_argument(
         "--columns", default="{}", metavar="JSON", help='what is where, e.g. {"text": "review"}'
     )
     parser.add_argument("--text-column", metavar="NAME", help="default: detected")
@@ -181,6 +218,15 @@ def trial_parser() -> Parser:
     )
     parser.add_argument(
         "--max-length", type=whole_number, default=128, metavar="N", help="tokens per text"
+    )
+    parser.add_argument(
+        "--loss-on",
+        choices=(COMPLETION, ALL),
+        default=COMPLETION,
+        help="what a language model learns of chats and instructions: the answers, or everything",
+    )
+    parser.add_argument(
+        "--packing", action="store_true", help="several rows in one sequence of --max-length"
     )
     parser.add_argument("--seed", type=whole_number, default=42, metavar="N")
     parser.add_argument(
@@ -250,7 +296,7 @@ def read_config(args: argparse.Namespace) -> TrialConfig:
         name: getattr(args, name) for name in TrialConfig.__dataclass_fields__ if name not in made
     }
     values["s3"] = s3_place(args)
-    values["train_fraction"] = 1.0
+    values |= OWN_DEFAULTS
     for flag in ("training_parameters", "lora_config", "columns"):
         values[flag] = json_object(values[flag], flag)
     for name in ("text", "label"):
@@ -289,10 +335,10 @@ def _check_type(config: TrialConfig) -> None:
             "BadParameter",
             f"There is no transformer type {kind!r}.{nearest(kind, TRANSFORMER_TYPES)}",
         )
-    if kind != SEQUENCE_CLASSIFICATION:
+    if kind not in tasks.FILES:
         raise TrialError(
             "BadParameter",
-            f"{kind} cannot be trained yet; for now this is {SEQUENCE_CLASSIFICATION} only.",
+            f"{kind} cannot be trained yet; for now these can: {', '.join(tasks.FILES)}.",
         )
 
 
@@ -309,6 +355,20 @@ def _check_numbers(config: TrialConfig) -> None:
         raise TrialError(
             "BadParameter",
             f"train_fraction must be above 0 and at most 1, not {config.train_fraction}.",
+        )
+
+
+def _check_language(config: TrialConfig) -> None:
+    if config.prompt_template is not None:
+        prompts.check_name(config.prompt_template)
+    if not 0 < config.mlm_probability < 1:
+        raise TrialError(
+            "BadParameter",
+            f"mlm_probability must be above 0 and below 1, not {config.mlm_probability}.",
+        )
+    if config.packing and config.transformer_type != CAUSAL_LM:
+        raise TrialError(
+            "BadParameter", f"--packing is for {CAUSAL_LM}, not for {config.transformer_type}."
         )
 
 
@@ -338,6 +398,7 @@ def _check_deadline(config: TrialConfig) -> None:
 _CHECKS: Sequence[Callable[[TrialConfig], None]] = (
     _check_type,
     _check_numbers,
+    _check_language,
     _check_method,
     _check_objective,
     _check_deadline,

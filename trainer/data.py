@@ -1,7 +1,16 @@
 """Rows: loads a dataset from wherever it is, takes the splits asked for, holds rows out if it must.
 
 Knows nothing of tasks or tokens. The held-out rows depend on the data alone, never on the trial's
-seed: trials of one Experiment are compared on the same rows.
+seed: trials of one Experiment are compared on the same rows. Which rows are for what:
+
+- To train on: `--split`, without those that are held out.
+- To evaluate on: `--eval-split`; else the first of EVAL_SPLITS that neither `--split` nor
+  `--test-split` touches; else a fifth of `--split`, held out.
+- To test the winner on, which no trial sees: `--test-split`; else a split called `test` that
+  neither training nor evaluation touches; else there are none. So a dataset of `train` and `test`
+  is evaluated on `test` and has no test rows, unless `--test-split test` asks for them.
+
+Two of the three never share a row: BadSplit.
 """
 
 from __future__ import annotations
@@ -9,29 +18,19 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
-from typing import Any
 
-from datasets import (
-    Dataset,
-    DatasetDict,
-    IterableDatasetDict,
-    ReadInstruction,
-    concatenate_datasets,
-    load_dataset,
-    load_from_disk,
-)
-from datasets.exceptions import DatasetGenerationError
+from datasets import Dataset, ReadInstruction, concatenate_datasets
 
-from trainer import defaults, hub, sources
+from trainer import defaults, hub, reading, sources
 from trainer.config import TrialConfig
-from trainer.errors import TrialError, one_line
+from trainer.errors import TrialError
+from trainer.reading import Splits
 
-EVAL_SPLITS = ("validation", "eval", "dev", "valid", "test")
+TEST_SPLIT = "test"
+EVAL_SPLITS = ("validation", "eval", "dev", "valid", TEST_SPLIT)
+SEEN_BY = {"training": "trained on", "evaluation": "evaluated on by every trial"}
 HELD_OUT_FRACTION = 0.2
 MAX_EVAL_ROWS = 2000
-BUILDERS = {".csv": "csv", ".tsv": "csv", ".json": "json", ".jsonl": "json", ".parquet": "parquet"}
-
-Splits = dict[str, Dataset]
 
 
 def load_splits(uri: str, s3: sources.S3Place | None = None) -> Splits:
@@ -40,48 +39,19 @@ def load_splits(uri: str, s3: sources.S3Place | None = None) -> Splits:
     With `s3` it is the dataset that was fetched from there.
     """
     if s3:
-        return _load_local(_only_file(sources.fetched(s3)))
+        return reading.read(_only_file(sources.fetched(s3)))
     source = sources.read(uri, "dataset")
     if source.kind == "default":
-        return _load_local(defaults.default_dataset())
+        return reading.read(defaults.default_dataset())
     if source.kind == "hub":
-        return _load_local(hub.folder(source.value, "dataset"))
-    return _load_local(Path(source.value))
-
-
-def _load_local(path: Path) -> Splits:
-    try:
-        if path.is_file():
-            return _load_file(path)
-        if (path / "dataset_dict.json").exists() or (path / "state.json").exists():
-            return _as_splits(load_from_disk(str(path)))
-        return _as_splits(load_dataset(str(path)))
-    except (FileNotFoundError, DatasetGenerationError, ValueError) as error:
-        cause = error.__cause__ or error
-        raise TrialError(
-            "DatasetNotFound", f"The dataset at {path} cannot be read: {one_line(cause)}"
-        ) from error
+        return reading.read(hub.folder(source.value, "dataset"))
+    return reading.read(Path(source.value))
 
 
 def _only_file(folder: Path) -> Path:
     """The one file that a folder holds, for what is read by its ending; else the folder."""
     files = list(folder.iterdir())
     return files[0] if len(files) == 1 and files[0].is_file() else folder
-
-
-def _load_file(path: Path) -> Splits:
-    builder = BUILDERS.get(path.suffix)
-    if builder is None:
-        raise TrialError(
-            "DatasetNotFound", f"{path} is not one of {', '.join(BUILDERS)}; give one, or a folder."
-        )
-    options = {"sep": "\t"} if path.suffix == ".tsv" else {}
-    return _as_splits(load_dataset(builder, data_files=str(path), **options))
-
-
-def _as_splits(loaded: Dataset | DatasetDict | Any) -> Splits:
-    assert not isinstance(loaded, IterableDatasetDict)
-    return dict(loaded) if isinstance(loaded, DatasetDict) else {"train": loaded}
 
 
 def row_ranges(splits: Splits, spec: str) -> list[tuple[str, range]]:
@@ -125,18 +95,47 @@ def shared_rows(splits: Splits, one: str, other: str) -> int:
     )
 
 
-def eval_split(splits: Splits, train_spec: str, asked: str | None) -> str | None:
+def eval_split(
+    splits: Splits, train_spec: str, asked: str | None, test_spec: str | None = None
+) -> str | None:
     """Which split evaluates: the one asked for, else one made for it, else None (hold rows out)."""
+    if test_spec is not None:
+        _refuse_shared(splits, ("test", test_spec), ("training", train_spec))
     if asked is None:
-        used = {name for name, _ in row_ranges(splits, train_spec)}
+        specs = filter(None, (train_spec, test_spec))
+        used = {name for spec in specs for name, _ in row_ranges(splits, spec)}
         return next((name for name in EVAL_SPLITS if name in splits and name not in used), None)
-    if shared := shared_rows(splits, train_spec, asked):
+    _refuse_shared(splits, ("evaluation", asked), ("training", train_spec))
+    if test_spec is not None:
+        _refuse_shared(splits, ("test", test_spec), ("evaluation", asked))
+    return asked
+
+
+def _refuse_shared(splits: Splits, one: tuple[str, str], other: tuple[str, str]) -> None:
+    if shared := shared_rows(splits, one[1], other[1]):
         raise TrialError(
             "BadSplit",
-            f"The evaluation split {asked!r} shares {shared} rows with the training split "
-            f"{train_spec!r}; a score on rows that were trained on says nothing.",
+            f"The {one[0]} split {one[1]!r} shares {shared} rows with the {other[0]} split "
+            f"{other[1]!r}; a score on rows that were {SEEN_BY[other[0]]} says nothing.",
         )
-    return asked
+
+
+def test_split(splits: Splits, config: TrialConfig) -> str | None:
+    """Which rows no trial sees, by the rule above; None if there are none."""
+    evaluated = eval_split(splits, config.split, config.eval_split, config.test_split)
+    if config.test_split is not None:
+        return config.test_split
+    specs = filter(None, (config.split, evaluated))
+    used = {name for spec in specs for name, _ in row_ranges(splits, spec)}
+    return TEST_SPLIT if TEST_SPLIT in splits and TEST_SPLIT not in used else None
+
+
+def test_rows(
+    splits: Splits, config: TrialConfig, complete: Callable[[Dataset, str], Dataset]
+) -> Dataset | None:
+    """The rows to score the winner on, once; None if there are none. `complete` is as below."""
+    spec = test_split(splits, config)
+    return None if spec is None else complete(take(splits, spec), spec)
 
 
 def train_and_eval(
@@ -152,7 +151,9 @@ def train_and_eval(
         strata: for each row, what it is like: rows that are held out are spread over these.
     """
     train = complete(take(splits, config.split), config.split)
-    spec = eval_split(splits, config.split, config.eval_split)
+    spec = eval_split(splits, config.split, config.eval_split, config.test_split)
+    if config.test_split is not None:
+        take(splits, config.test_split)  # NB: no rows to test on are found out now, not at the end.
     if spec is None:
         kept, held = hold_out(strata(train))
         train, held_out = train.select(kept), train.select(held)
@@ -161,9 +162,37 @@ def train_and_eval(
         if config.eval_split is None and len(held_out) > MAX_EVAL_ROWS:
             held_out = held_out.select(stratified(strata(held_out), MAX_EVAL_ROWS))
     if config.train_fraction < 1:
-        wanted = max(1, round(len(train) * config.train_fraction))
-        train = train.select(stratified(strata(train), wanted, at_least_one=True))
+        train = train.select(nested(strata(train), config.train_fraction))
     return train, held_out
+
+
+def nested(labels: Sequence[Hashable], fraction: float) -> list[int]:
+    """The indices of a part of the rows, in ascending order, spread over the labels as these are.
+
+    Every label keeps at least one row. A smaller part lies within every larger one, so that a
+    search over the fraction compares more rows with fewer, never with others.
+    """
+    order = []
+    for label, rows in _by_label(labels):
+        # The i-th of n rows of a label is in from the fraction (i + 1/2) / n on, the first always.
+        order += [((i and (i + 0.5)) / len(rows), label, row) for i, row in enumerate(rows)]
+    wanted = max(1, round(len(labels) * fraction))
+    first = sum(share == 0 for share, _, _ in order)
+    return sorted(row for _, _, row in sorted(order)[: max(wanted, first)])
+
+
+def _by_label(labels: Sequence[Hashable]) -> list[tuple[str, list[int]]]:
+    """The rows of each label, shuffled, always the same way."""
+    found: dict[Hashable, list[int]] = {}
+    for index, label in enumerate(labels):
+        found.setdefault(label, []).append(index)
+    shuffle = random.Random(0).shuffle
+    ordered = sorted(
+        ((str(label), rows) for label, rows in found.items()), key=lambda each: each[0]
+    )
+    for _, rows in ordered:
+        shuffle(rows)
+    return ordered
 
 
 def stratified(labels: Sequence[Hashable], wanted: int, at_least_one: bool = False) -> list[int]:
@@ -172,19 +201,14 @@ def stratified(labels: Sequence[Hashable], wanted: int, at_least_one: bool = Fal
     With `at_least_one`, a label with two rows or more gives one of them, even where its share is
     below one, and no label gives its last row.
     """
-    by_label: dict[Hashable, list[int]] = {}
-    for index, label in enumerate(labels):
-        by_label.setdefault(label, []).append(index)
-    shuffle = random.Random(0).shuffle
     chosen: list[int] = []
     seen = 0
-    for _, rows in sorted(by_label.items(), key=lambda item: str(item[0])):
+    for _, rows in _by_label(labels):
         # Shares by running total, so that rounding does not add up.
         share = (seen + len(rows)) * wanted // len(labels) - seen * wanted // len(labels)
         seen += len(rows)
         if at_least_one:
             share = min(max(share, 1), len(rows) - 1)
-        shuffle(rows)
         chosen += rows[:share]
     return sorted(chosen)
 

@@ -20,6 +20,7 @@ EXIT_CODES: Mapping[str, int] = {
     "NotFetched": 7,
     "DeadlineExceeded": 8,
     "DiskFull": 1,
+    "NotPushed": 1,
     "CodeError": 1,
     "Killed": 143,
 }

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import torch
 from torch.utils.data import RandomSampler, Sampler, SequentialSampler
-from transformers import EvalPrediction, Trainer
+from transformers import EvalPrediction, Trainer, TrainingArguments
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
+from trainer.costs import Costs
 from trainer.errors import TrialError
 from trainer.result import Recorder
 from trainer.tasks.base import Task
@@ -38,9 +39,12 @@ class WatchedTrainer(Trainer):
             preprocess_logits_for_metrics=self._digest,
             **options,
         )
+        self._loss_shifts_labels = False  # NB: else labels at the first position are not counted.
+        self.costs = Costs(_gpus(self.args))
 
-    def training_step(self, *args: Any, **options: Any) -> torch.Tensor:
-        loss: torch.Tensor = super().training_step(*args, **options)
+    def training_step(self, model: Any, inputs: Any, *more: Any) -> torch.Tensor:
+        loss: torch.Tensor = super().training_step(model, inputs, *more)
+        self.costs.count(inputs, _has_label(inputs["labels"]).any(1), loss)
         if not torch.isfinite(loss):
             step = self.state.global_step + 1
             raise TrialError(
@@ -59,7 +63,18 @@ class WatchedTrainer(Trainer):
         # NB: the Trainer's own loss counts the rows that fill the last batches, too.
         output = super().evaluation_loop(*args, **options)
         output.metrics["eval_loss"] = output.metrics.pop("eval_row_loss")
+        output.metrics.update(self._costs_so_far())
         return output
+
+    def _costs_so_far(self) -> dict[str, float]:
+        seconds = self._recorder.seconds
+        return self.costs.so_far(
+            self.accelerator.gather,
+            self.state.global_step,
+            seconds("train"),
+            seconds("eval"),
+            self.args.device,
+        )
 
     def _loss(
         self, outputs: Any, labels: torch.Tensor, num_items_in_batch: torch.Tensor | int | None
@@ -83,13 +98,13 @@ class WatchedTrainer(Trainer):
             if labels.dim() > 1
             else (cross_entropy(logits, labels).unsqueeze(1))
         )
-        counts = (labels != NO_LABEL).reshape(len(labels), -1)
-        return (losses.sum(1), counts.sum(1), *self._task.digest(logits, labels))
+        return (losses.sum(1), _has_label(labels).sum(1), *self._task.digest(logits, labels))
 
     def _scores(self, found: EvalPrediction) -> dict[str, float]:
         losses, counts, *rest = (np.asarray(each) for each in found.predictions)
         row_loss = float(losses.sum(dtype=np.float64) / counts.sum())
-        return {**self._task.score(tuple(rest), np.asarray(found.label_ids)), "row_loss": row_loss}
+        scores = self._task.score(tuple(rest), np.asarray(found.label_ids))
+        return {**scores, **self._task.of_loss(row_loss), "row_loss": row_loss}
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
         order = super()._get_train_sampler(train_dataset)
@@ -120,6 +135,16 @@ class Filled(Sequence[Any]):
         if index == len(self._rows):
             return {**self._rows[0], "labels": _no_labels(self._rows[0]["labels"])}
         return self._rows[index]
+
+
+def _has_label(labels: torch.Tensor) -> torch.Tensor:
+    """Where a label counts; rows times labels per row."""
+    return (labels != NO_LABEL).reshape(len(labels), -1)
+
+
+def _gpus(args: TrainingArguments) -> int:
+    """How many GPUs the trial has, all processes together."""
+    return args.world_size * max(1, args.n_gpu) if args.device.type == "cuda" else 0
 
 
 def _no_labels(labels: Any) -> Any:

@@ -22,6 +22,12 @@ def memory_free(root: Path = CGROUP) -> int:
     return min(_available(), _limit(root) - max(0, (used or 0) - cache))
 
 
+def resident() -> int:
+    """Bytes of memory that this process has now; 0 where the kernel does not say."""
+    kilobytes = _line(Path("/proc/self/status"), "VmRSS:")
+    return (kilobytes or 0) * 1024
+
+
 def oom_kills(root: Path = CGROUP) -> int:
     """How many processes the kernel has killed in this container for want of memory."""
     return _line(root / "memory.events", "oom_kill") or 0

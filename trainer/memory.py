@@ -5,8 +5,7 @@
 The activations of a transformer's layer, per token, are counted as what PyTorch keeps for the
 backward pass: some vectors of the hidden size, some of the intermediate size, and where dropout
 forbids the fused attention (on CPUs) the attention's probabilities. Counted for float32 and sdpa;
-the vectors are fitted to MiniLM's real peaks on a CPU, to which `tests/trainer/test_memory.py` holds
-other sizes.
+the vectors are fitted to MiniLM's real peaks on a CPU.
 """
 
 from __future__ import annotations

@@ -16,6 +16,8 @@ from trainer.errors import TrialError, one_line
 
 NO_LIMIT = 1_000_000
 PRECISION_TOLERANCE = 1e-5
+# What peft trains besides the LoRA matrices, yet takes for linear layers like others.
+HEADS = {"TOKEN_CLS": ["classifier", "score"], "QUESTION_ANS": ["qa_outputs"]}
 
 Warn = Callable[[str], None]
 
@@ -28,10 +30,10 @@ def model_folder(uri: str) -> Path:
     return hub.folder(source.value, "model") if source.kind == "hub" else Path(source.value)
 
 
-def load_tokenizer(folder: Path, uri: str) -> Any:
+def load_tokenizer(folder: Path, uri: str, **options: Any) -> Any:
     """The tokenizer, with a pad token even where the model has none."""
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder)
+        tokenizer = AutoTokenizer.from_pretrained(folder, **options)
     except (OSError, ValueError, KeyError) as error:
         raise _unreadable(uri, "tokenizer", error) from error
     if tokenizer.pad_token is None:
@@ -71,6 +73,8 @@ def lora_config(given: Mapping[str, object], task_type: str | None) -> LoraConfi
     typed = {**below, **cast_fields(given, hints, "LoraConfig")}
     if typed["task_type"] != task_type:
         raise TrialError("BadParameter", f"task_type is {task_type} here and nothing else.")
+    if typed["target_modules"] == "all-linear":
+        typed.setdefault("exclude_modules", HEADS.get(task_type or ""))
     typed.setdefault("r", LoraConfig().r)
     typed.setdefault("lora_alpha", 2 * typed["r"])
     try:

@@ -16,10 +16,13 @@ from typing import Any
 
 from trainer import checkpoints
 from trainer.errors import TrialError
-from trainer.metrics import Reporter, finite, now, timestamp
+from trainer.metrics import Reporter, finite, timestamp
+from trainer.push import Pusher
 
 FILE_NAME = "result.json"
 PROBE = ".probe"
+BEST = "best"  # the folder of the best weights, beside it
+BASE_CONFIG = "base_config"  # in that, where the weights are an adapter's: what it belongs to
 PHASES = ("import", "load", "train", "eval")
 
 
@@ -37,13 +40,15 @@ class Recorder:
         self._sign = 1.0 if objective_type == "maximize" else -1.0
         self._reporter = reporter
         self._seconds = dict.fromkeys(PHASES, 0.0)
+        self._phases: list[str] = []
         self._written = False
-        self._started = now()
-        self._clock = time.monotonic()
+        self._started = reporter.now()
+        self._clock = self._charged = time.monotonic()
         # What earlier processes of the same trial have used.
         self._seconds_before, self._cpu_before, self._peak_before = 0.0, 0.0, 0.0
         self._process = uuid.uuid4().hex
         self.best: dict[str, Any] | None = None
+        self.pusher: Pusher | None = None
 
     def start(self) -> None:
         """Makes the output folder and removes what an earlier trial wrote there; or OSError.
@@ -108,15 +113,24 @@ class Recorder:
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
         """Counts the seconds inside to `name`; a phase inside another one is not counted twice."""
-        start, before = time.monotonic(), sum(self._seconds.values())
+        self._charge()
+        self._phases.append(name)
         try:
             yield
         finally:
-            inner = sum(self._seconds.values()) - before
-            self._seconds[name] += time.monotonic() - start - inner
+            self._charge()
+            self._phases.pop()
 
     def seconds(self, phase: str) -> float:
+        """The seconds of a phase so far, which may be going on."""
+        self._charge()
         return self._seconds[phase]
+
+    def _charge(self) -> None:
+        """Counts the time since it was last called to the innermost phase."""
+        before, self._charged = self._charged, time.monotonic()
+        if self._phases:
+            self._seconds[self._phases[-1]] += self._charged - before
 
     def progress(self, step: int, total: int) -> None:
         self._reporter.progress(step, total)
@@ -138,7 +152,7 @@ class Recorder:
     ) -> bool:
         """Adds one point to the curve; True if it is the best so far by the objective metric."""
         found = finite(metrics)
-        moment = now()
+        moment = self._reporter.now()
         point = {
             "epoch": round(epoch, 4),
             "step": step,
@@ -148,6 +162,8 @@ class Recorder:
         self.curve.append(point)
         if tell:
             self._reporter.metrics(moment, epoch, step, found)
+        if self.pusher:
+            self.pusher.push(moment, found)
         if not self._beats(found):
             return False
         self.best = {key: point[key] for key in ("step", "epoch", "metrics")}
@@ -193,7 +209,7 @@ class Recorder:
             "cpu_seconds": round(self._cpu_before + cpu_seconds(), 2),
             "peak_memory_mb": max(self._peak_before, peak_memory_mb()),
             "started": timestamp(self._started),
-            "finished": timestamp(now()),
+            "finished": timestamp(self._reporter.now()),
         }
         write_atomically(self.output_dir / FILE_NAME, json.dumps(document, indent=1) + "\n")
         self._written = is_final
@@ -205,6 +221,7 @@ class Recorder:
         return f"The trial finished; best {self._objective} {value:.6g}."
 
     def _all_seconds(self) -> dict[str, float]:
+        self._charge()
         total = self._seconds_before + time.monotonic() - self._clock
         return {name: round(s, 3) for name, s in {**self._seconds, "total": total}.items()}
 

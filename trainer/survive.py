@@ -132,6 +132,7 @@ class SurvivingTrainer(WatchedTrainer):
             return
         mine, earlier = self._mine(), self._earlier
         self._tr_loss.fill_(mine["loss"])
+        self.costs.go_on(mine["costs"])
         self._total_loss_scalar = earlier["loss_sum"]
         self._globalstep_last_logged = earlier["logged_at"]
         self._initial_global_step = 0
@@ -254,6 +255,7 @@ class SurvivingTrainer(WatchedTrainer):
             "draws": _draws(),
             "epoch_draws": self._epoch_draws,
             "loss": float(self._tr_loss),
+            "costs": self.costs.kept(),
         }
         processes = _gathered(mine, self.args)
         if self.args.process_index == 0:

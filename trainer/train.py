@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig
+from peft import LoraConfig, PeftModel
 from torch import distributed
-from transformers import PrinterCallback, Trainer, TrainingArguments, set_seed
+from transformers import PrinterCallback, TrainingArguments, set_seed
 
-from trainer import attempts, data, model, out_of_memory, tasks
+from trainer import attempts, cache, data, model, out_of_memory, provenance, tasks
 from trainer.arguments import refused, renamed, training_arguments
-from trainer.config import TASK_METRICS, TrialConfig
+from trainer.config import OWN_DEFAULTS, TASK_METRICS, TrialConfig
 from trainer.errors import is_out_of_memory
 from trainer.out_of_memory import Batch
-from trainer.result import Recorder, peak_memory_mb
+from trainer.result import BASE_CONFIG, BEST, Recorder
 from trainer.stop import Stop
 from trainer.survive import SurvivingTrainer
 from trainer.tasks.base import Collator, Encoded, Task
@@ -73,14 +73,13 @@ def _train(
     trainer, watch = ready.trainer, ready.watch
     stop.is_watched = True
     with recorder.phase("train"):
-        outcome = trainer.go_on(ready.earlier)
+        trainer.go_on(ready.earlier)
     stop.is_watched = False
     if watch.evaluated_at != trainer.state.global_step:
         trainer.evaluate()
-    _record_end(recorder, trainer, ready.rows, outcome.training_loss)
     if config.save_best and trainer.is_world_process_zero():
         watch.restore_best()
-        _save(ready, output_dir / "best")
+        _save(ready, output_dir / BEST)
     if distributed.is_available() and distributed.is_initialized():
         distributed.destroy_process_group()
 
@@ -93,7 +92,6 @@ class Prepared:
     watch: Watch
     network: Any
     processor: Any
-    rows: int
     earlier: Mapping[str, Any] | None  # what the trial goes on from
 
 
@@ -116,29 +114,39 @@ def prepare(
     is_lora = config.method == "lora"
     kind = tasks.load(config.transformer_type)
     lora = model.lora_config(config.lora_config, kind.peft_task_type) if is_lora else None
-    task = kind.read(data.load_splits(config.dataset, config.s3), config, recorder.warn)
+    splits = data.load_splits(config.dataset, config.s3)
+    fingerprint = recorder.facts["data_fingerprint"] = provenance.data_fingerprint(splits)
+    task = kind.read(splits, config, recorder.warn)
     recorder.facts["rows"] = task.counts()
     folder = model.model_folder(config.model_uri)
     processor = task.load_processor(folder, config.model_uri)
     set_seed(args.seed)  # NB: before the head and the LoRA matrices are drawn.
     network = task.load_network(folder, config.model_uri, processor)
+    task = task.knowing(network)
     max_length = task.longest(config.max_length, processor, network, recorder.warn)
     if lora:
         network = model.with_lora(network, lora)
-    encoded = task.encode(processor, max_length)
-    mark = attempts.fingerprint(config, encoded, network, args)
+    key = cache.key(config, max_length, fingerprint, folder)
+    encoded = cache.encoded(task, processor, max_length, key, recorder.warn)
+    recorder.facts["rows"] |= encoded.facts
+    for note in encoded.notes:
+        recorder.warn(note)
+    mark = attempts.fingerprint(config, fingerprint, network, args)
     earlier, keeping = attempts.earlier(config, args, batch, recorder, mark)
     recorder.facts["parameters"] = _resolved(config, args, lora, max_length)
     recorder.facts["processes"] = args.world_size
+    recorder.facts["versions"] = provenance.versions()
+    recorder.facts["device"] = provenance.device(args.device.type)
     recorder.facts["rows_per_step"] = (
         args.train_batch_size * args.world_size * args.gradient_accumulation_steps
     )
     recorder.facts["trainable_parameters"] = sum(p.numel() for p in trainable(network).values())
+    attempts.forecast(config, args, encoded, network, recorder)
     metrics = [f"eval_{name}" for name in ("loss", *TASK_METRICS[config.transformer_type])]
     watch = Watch(recorder, metrics, network if config.save_best else None)
     survival = {"watch": watch, "keeping": keeping, "stop": stop or Stop()}
     trainer = _trainer(network, args, task, encoded, task.collator(processor), survival)
-    return Prepared(trainer, watch, network, processor, len(encoded.train), earlier)
+    return Prepared(trainer, watch, network, processor, earlier)
 
 
 def _resolved(
@@ -151,6 +159,8 @@ def _resolved(
         found |= {name: getattr(lora, name) for name in (*SHOWN_LORA, *config.lora_config)}
     plain = {name: _plain(value) for name, value in found.items()}
     own = {"max_length": max_length, "train_fraction": config.train_fraction}
+    asked = {name: getattr(config, name) for name in OWN_DEFAULTS}
+    own |= {name: value for name, value in asked.items() if value != OWN_DEFAULTS[name]}
     return {"method": config.method, **own, **plain}
 
 
@@ -190,26 +200,12 @@ def _trainer(
     return trainer
 
 
-def _record_end(recorder: Recorder, trainer: Trainer, rows: int, training_loss: float) -> None:
-    state = trainer.state
-    found = {
-        "train_loss": training_loss,
-        "train_samples_per_second": rows * (state.epoch or 0) / recorder.seconds("train"),
-        "peak_memory_mb": _largest(trainer, peak_memory_mb()),
-    }
-    recorder.record(state.epoch or 0, state.global_step, found)
-
-
-def _largest(trainer: Trainer, value: float) -> float:
-    """The largest of the values that the trial's processes have."""
-    held = torch.tensor([value], dtype=torch.float32, device=trainer.args.device)
-    return round(float(trainer.accelerator.gather(held).max()), 1)
-
-
 def _save(ready: Prepared, folder: Path) -> None:
     """The adapter (or model) and the tokenizer, as a folder that is whole or not there."""
     partial = folder.with_name(f".{folder.name}.{os.getpid()}")
     ready.network.save_pretrained(partial)
+    if isinstance(ready.network, PeftModel):
+        ready.network.get_base_model().config.save_pretrained(partial / BASE_CONFIG)
     ready.processor.save_pretrained(partial)
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from trainer.config import STEP_METRICS
+from trainer.config import COST_METRICS, STEP_METRICS
 from trainer.result import Recorder
 
 
@@ -49,6 +50,8 @@ class Watch(TrainerCallback):
     ) -> None:
         logs = more["logs"]
         found = {name: float(logs[name]) for name in STEP_METRICS if name in logs}
+        if args.fp16 and not math.isfinite(found.get("grad_norm", 0.0)):
+            del found["grad_norm"]  # a step that the scaling of float16 leaves out
         if found:
             self.recorder.record(state.epoch or 0, state.global_step, found)
 
@@ -61,7 +64,9 @@ class Watch(TrainerCallback):
     ) -> None:
         self.evaluated_at = state.global_step
         self.evaluations += 1
-        found = {name: more["metrics"][name] for name in self._metrics}
+        metrics = more["metrics"]
+        found = {name: metrics[name] for name in self._metrics}
+        found |= {name: metrics[name] for name in COST_METRICS if name in metrics}
         is_best = self.recorder.record(state.epoch or 0, state.global_step, found)
         if is_best and self._keep is not None:
             weights = trainable(self._keep).items()

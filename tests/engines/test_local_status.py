@@ -12,7 +12,7 @@ from bot import spec
 from bot.engines.endings import stopped
 from bot.engines.local_check import cpus, refusals
 from bot.engines.local_hardware import gpus
-from bot.engines.local_outcome import Remains, Verdict, outcome
+from bot.engines.local_outcome import Remains, Verdict, can_go_on, outcome
 from bot.engines.local_status import ending, experiment
 from bot.engines.local_tail import READ_LIMIT, LogTail
 from bot.spec import TuneSpec
@@ -23,6 +23,7 @@ from bot.status import (
     TrialCondition,
     TrialStatus,
 )
+from tests.experiments import wanted as training
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -207,6 +208,24 @@ def test_of_a_log_that_grows_too_fast_the_end_is_read(tmp_path: Path) -> None:
     assert tail.read().observation["result"] == Observation(min=2, max=2, latest=2)
 
 
+@pytest.mark.parametrize(
+    ("remains", "goes_on"),
+    [
+        (Remains(result=None, exit_code=None), True),
+        (wrote('{"state": "Failed", "reason": "Killed"}'), True),
+        (wrote('{"state": "Failed", "reason": "Diverged"}'), False),
+        (wrote('{"state": "Succeeded"}'), False),
+        (Remains(result=None, exit_code=None, disk_was_full=True), False),
+    ],
+)
+def test_a_training_that_died_with_its_engine_goes_on_but_no_custom_objective(
+    remains: Remains, goes_on: bool
+) -> None:
+    assert can_go_on(training(), remains) == goes_on
+    assert not can_go_on(training(checkpoints=False), remains)
+    assert not can_go_on(wanted(), remains)
+
+
 # -- what is refused
 
 
@@ -260,7 +279,7 @@ def test_a_field_at_its_default_is_not_refused() -> None:
     assert list(refusals(asked, allow_code=True, cores=1, gpus=0)) == []
 
 
-def test_an_image_and_other_model_types_are_refused() -> None:
+def test_an_image_is_refused() -> None:
     image = spec.read(
         {
             "name": "i",
@@ -270,18 +289,23 @@ def test_an_image_and_other_model_types_are_refused() -> None:
             "parameters": {"x": {"min": 1, "max": 2}},
         }
     )
-    causal = spec.read(
-        {
-            "name": "c",
-            "model_uri": "m",
-            "dataset": "d",
-            "transformer_type": "AutoModelForCausalLM",
-            "lora_config": {"r": {"list": [8, 16]}},
-        }
+    found = list(refusals(image, allow_code=True, cores=1, gpus=0))
+    assert [error.field for error in found] == ["objective_image"]
+
+
+def test_code_that_comes_with_a_model_runs_only_where_code_is_allowed() -> None:
+    asked = training(trust_remote_code=True)
+    assert list(refusals(asked, allow_code=True, cores=1, gpus=0)) == []
+    found = list(refusals(asked, allow_code=False, cores=1, gpus=0))
+    assert [error.field for error in found] == ["trust_remote_code"]
+    assert "not run here. Whoever runs the bot can allow it" in str(found[0])
+
+
+def test_what_a_trial_would_refuse_is_refused_before_it_starts() -> None:
+    found = list(
+        refusals(training(objective_metric_name="eval_acc"), allow_code=True, cores=1, gpus=0)
     )
-    for asked, field in ((image, "objective_image"), (causal, "transformer_type")):
-        found = list(refusals(asked, allow_code=True, cores=1, gpus=0))
-        assert [error.field for error in found] == [field]
+    assert [error.field for error in found] == ["objective_metric_name"]
 
 
 @pytest.mark.parametrize(("text", "count"), [("4", 4), ("500m", 1), ("2500m", 3), ("0.5", 1)])

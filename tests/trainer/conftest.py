@@ -32,6 +32,8 @@ def pytest_sessionfinish() -> None:
     shutil.rmtree(HF_HOME, ignore_errors=True)
 
 
+# Katib's default filter for standard output.
+KATIB = re.compile(r"([\w|-]+)\s*=\s*([+-]?\d*(\.\d+)?([Ee][+-]?\d+)?)")
 WORDS = ("the", "film", "plot", "was", "and", "very", "really", "it", "seems", "so")
 SIDES = {0: ("bad", "dull", "awful"), 1: ("good", "fine", "great")}
 

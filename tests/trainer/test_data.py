@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import itertools
 
 import pytest
-from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
+from datasets import Dataset
 from hypothesis import given
 from hypothesis import strategies as st
 
 from trainer import data
+from trainer.config import TrialConfig, read_config, trial_parser
 from trainer.errors import TrialError
 
 
@@ -67,6 +68,93 @@ def test_evaluating_on_rows_of_the_training_split_is_refused() -> None:
         data.eval_split(SPLITS, "train[:50]", "train[40:60]")
 
 
+def asked(*flags: str) -> TrialConfig:
+    return read_config(trial_parser().parse_args(["--output-dir=out", *flags]))
+
+
+def seen(splits: data.Splits, *flags: str) -> tuple[list[str], list[str], list[str]]:
+    """The texts that such a trial trains on, evaluates on, and leaves to the winner's test."""
+    config = asked(*flags)
+    parts = data.train_and_eval(
+        splits, config, complete=lambda rows, spec: rows, strata=lambda rows: rows["label"]
+    )
+    test = data.test_rows(splits, config, complete=lambda rows, spec: rows)
+    train, held_out = (list(part["text"]) for part in parts)
+    return train, held_out, [] if test is None else list(test["text"])
+
+
+WITH_VALIDATION = {**SPLITS, "validation": rows(20, 200)}
+
+
+@pytest.mark.parametrize(
+    ("splits", "flags", "sizes", "first_test"),
+    [
+        (SPLITS, (), (100, 40, 0), None),
+        (SPLITS, ("--test-split=test",), (80, 20, 40), "text 100"),
+        (SPLITS, ("--test-split=test[:10]",), (80, 20, 10), "text 100"),
+        (SPLITS, ("--test-split=train[90:]", "--split=train[:90]"), (90, 40, 10), "text 90"),
+        (SPLITS, ("--eval-split=train[80:]", "--split=train[:80]"), (80, 20, 40), "text 100"),
+        (SPLITS, ("--eval-split=test[:30]",), (100, 30, 0), None),
+        (SPLITS, ("--split=train+test",), (112, 28, 0), None),
+        (WITH_VALIDATION, (), (100, 20, 40), "text 100"),
+        (WITH_VALIDATION, ("--test-split=validation",), (100, 40, 20), "text 200"),
+        ({"train": rows(10)}, (), (8, 2, 0), None),
+    ],
+)
+def test_no_trial_sees_a_row_to_test_on(
+    splits: data.Splits, flags: tuple[str, ...], sizes: tuple[int, ...], first_test: str | None
+) -> None:
+    train, held_out, test = seen(splits, *flags)
+    assert (len(train), len(held_out), len(test)) == sizes
+    assert len({*train, *held_out, *test}) == sum(sizes), "no row is for two things"
+    assert (test or [None])[0] == first_test
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (
+            ("--test-split=train[90:]",),
+            "The test split 'train[90:]' shares 10 rows with the training split 'train'; a score "
+            "on rows that were trained on says nothing.",
+        ),
+        (
+            ("--test-split=test", "--eval-split=test[:5]"),
+            "The test split 'test' shares 5 rows with the evaluation split 'test[:5]'; a score on "
+            "rows that were evaluated on by every trial says nothing.",
+        ),
+        (("--test-split=tset",), "There is no split 'tset'; this dataset has train (100 rows), "),
+    ],
+)
+def test_a_test_split_that_a_trial_would_see_is_refused(flags: tuple[str, ...], said: str) -> None:
+    with pytest.raises(TrialError) as caught:
+        seen(SPLITS, *flags)
+    assert (caught.value.reason, caught.value.exit_code) == ("BadSplit", 3)
+    assert caught.value.message.startswith(said)
+
+
+def test_a_test_split_without_rows_is_found_out_by_every_trial() -> None:
+    with pytest.raises(TrialError, match=r"'test\[40:\]' has no rows") as caught:
+        seen(SPLITS, "--test-split=test[40:]")
+    assert caught.value.reason == "EmptyDataset"
+
+
+def fraction(value: float) -> str:
+    return f'--training-parameters={{"train_fraction": {value}}}'
+
+
+def test_held_out_rows_depend_neither_on_the_seed_nor_on_the_train_fraction() -> None:
+    _, held_out, _ = seen({"train": rows(100)})
+    for flags in (("--seed=7",), (fraction(0.1),), (fraction(0.5), "--seed=3")):
+        assert seen({"train": rows(100)}, *flags)[1] == held_out
+
+
+def test_a_smaller_train_fraction_lies_within_a_larger_one() -> None:
+    quarter, half = (seen(SPLITS, fraction(value))[0] for value in (0.25, 0.5))
+    assert (len(quarter), len(half)) == (25, 50)
+    assert set(quarter) < set(half)
+
+
 def labelled(counts: list[int]) -> list[int]:
     return [label for label, count in enumerate(counts) for _ in range(count)]
 
@@ -98,47 +186,19 @@ def test_held_out_rows_are_the_same_every_time_and_at_most_2000() -> None:
     assert held != list(range(held[0], held[0] + 2000))
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "rows"
-
-
-def test_every_format_is_read_to_the_same_rows(folder: Path) -> None:
-    folder.mkdir()
-    rows(10).to_csv(folder / "a.csv", index=False)
-    rows(10).to_csv(folder / "a.tsv", index=False, sep="\t")
-    rows(10).to_json(folder / "a.jsonl")
-    rows(10).to_parquet(folder / "a.parquet")
-    for name in ("a.csv", "a.tsv", "a.jsonl", "a.parquet"):
-        splits = data.load_splits(str(folder / name))
-        assert list(splits) == ["train"], name
-        assert splits["train"][:] == rows(10)[:], name
-
-
-def test_a_folder_of_files_has_the_splits_that_their_names_say(folder: Path) -> None:
-    folder.mkdir()
-    for split in ("train", "validation"):
-        rows(10).to_parquet(folder / f"{split}.parquet")
-    assert list(data.load_splits(str(folder))) == ["train", "validation"]
-
-
-def test_what_save_to_disk_wrote_is_read_with_its_labels(folder: Path) -> None:
-    features = Features({"text": Value("string"), "label": ClassLabel(names=["no", "yes"])})
-    labelled_rows = rows(10).cast(features)
-    DatasetDict({"train": labelled_rows, "test": labelled_rows}).save_to_disk(folder / "two")
-    labelled_rows.save_to_disk(folder / "one")
-    assert list(data.load_splits(str(folder / "two"))) == ["train", "test"]
-    assert data.load_splits(str(folder / "one"))["train"].features == features
-
-
-def test_a_folder_or_file_without_data_is_said_in_a_sentence(folder: Path) -> None:
-    folder.mkdir()
-    with pytest.raises(TrialError, match="cannot be read") as caught:
-        data.load_splits(str(folder))
-    assert caught.value.reason == "DatasetNotFound"
-    (folder / "rows.xlsx").write_text("x")
-    with pytest.raises(TrialError, match=r"rows.xlsx is not one of \.csv, "):
-        data.load_splits(str(folder / "rows.xlsx"))
-    (folder / "rows.json").write_text("{broken")
-    with pytest.raises(TrialError, match="cannot be read"):
-        data.load_splits(str(folder / "rows.json"))
+@given(
+    st.lists(st.integers(1, 60), min_size=1, max_size=6),
+    st.lists(st.floats(0.01, 1), min_size=2, max_size=4),
+)
+def test_parts_are_nested_and_have_every_label_in_its_share(
+    counts: list[int], fractions: list[float]
+) -> None:
+    labels = labelled(counts)
+    parts = [data.nested(labels, value) for value in sorted(fractions)]
+    assert all(set(small) <= set(large) for small, large in itertools.pairwise(parts))
+    for value, part in zip(sorted(fractions), parts, strict=True):
+        assert len(part) == max(round(len(labels) * value), len(counts))
+        for label, count in enumerate(counts):
+            taken = sum(labels[i] == label for i in part)
+            assert taken >= 1
+            assert abs(taken - count * value) <= len(counts) / 2 + 1

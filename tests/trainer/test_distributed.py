@@ -10,13 +10,14 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from safetensors.torch import load_file
 
-from tests.trainer.conftest import ROOT, Ended
+from tests.trainer.conftest import KATIB, ROOT, Ended
 from trainer import model
 
 TIMES = re.compile(r"^\S+Z ", re.MULTILINE)
@@ -139,6 +140,7 @@ def test_four_processes_on_two_nodes_have_the_curve_of_one_with_the_same_rows_pe
     pods: Pods, trainer: Callable[..., Ended], tiny_llama: Path, reviews: Path, tmp_path: Path
 ) -> None:
     running = pods(training(tiny_llama, reviews, 4), nodes=2, processes=2)
+    live = first_measured(running[0])
     alone = trainer(*training(tiny_llama, reviews, 16), "--output-dir={out}")
     master, worker = ends(running, tmp_path)
     assert (master.code, worker.code) == (0, 0), master.err + worker.err
@@ -146,12 +148,18 @@ def test_four_processes_on_two_nodes_have_the_curve_of_one_with_the_same_rows_pe
     assert (master.result["processes"], alone.result["processes"]) == (4, 1)
     for together, apart in zip(points(master), points(alone), strict=True):
         assert (together["step"], together["epoch"]) == (apart["step"], apart["epoch"])
-        for name in ("loss", "eval_loss", "eval_accuracy", "eval_f1", "eval_matthews"):
+        for name in ("loss", "eval_loss", "eval_accuracy", "eval_f1", "train_loss", "tokens"):
             if name in apart["metrics"]:
                 # Only the order of float32 sums differs; after 14 steps by some 1e-6.
                 close = pytest.approx(apart["metrics"][name], rel=1e-4)
                 assert together["metrics"][name] == close, name
-    assert len(MEASURED.findall(master.out)) == 2, "rank 0 alone speaks"
+    objective = [found["eval_accuracy"] for found in read_by_katib(live + master.out)]
+    assert len(objective) == 2, "rank 0 alone speaks"
+    assert objective == [
+        point["metrics"]["eval_accuracy"]
+        for point in points(alone)
+        if "eval_accuracy" in point["metrics"]
+    ]
     assert (worker.out, worker.err, worker.result) == ("", "", {})
     assert sorted(path.name for path in (tmp_path / "0").iterdir()) == ["best", "result.json"]
     assert list((tmp_path / "1").iterdir()) == [], "no rank writes but rank 0"
@@ -163,7 +171,34 @@ def test_four_processes_on_two_nodes_have_the_curve_of_one_with_the_same_rows_pe
 
 
 def points(ended: Ended) -> list[dict[str, Any]]:
-    return [point for point in ended.result["curve"] if "train_loss" not in point["metrics"]]
+    curve: list[dict[str, Any]] = ended.result["curve"]
+    return curve
+
+
+def first_measured(process: subprocess.Popen[str]) -> str:
+    """What is printed up to the first objective, which is there long before the end."""
+    assert process.stdout is not None
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if MEASURED.search(line):
+            break
+    assert process.poll() is None, "Katib's early stopping reads while the trial runs"
+    return "".join(lines)
+
+
+def read_by_katib(log: str) -> list[dict[str, float]]:
+    """The metrics of each line that has the objective, as Katib's collectors read them.
+
+    As in its `ParseMetrics`: the first word is the time if it is RFC 3339.
+    """
+    found, times = [], []
+    for line in log.splitlines():
+        if "eval_accuracy" in line:
+            times.append(datetime.fromisoformat(line.split(" ", 1)[0]))
+            found.append({match[1]: float(match[2]) for match in KATIB.finditer(line)})
+    assert times == sorted(times)
+    return found
 
 
 def fresh_head(folder: Path) -> Any:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 import re
+import time
 from datetime import UTC, datetime
 
 import pytest
 
+from tests.trainer.conftest import KATIB
 from trainer.errors import TrialError
 from trainer.metrics import Reporter, finite
 
 MOMENT = datetime(2026, 11, 24, 4, 30, 26, 120_000, tzinfo=UTC)
-# Katib's default filter for standard output.
-KATIB = re.compile(r"([\w|-]+)\s*=\s*([+-]?\d*(\.\d+)?([Ee][+-]?\d+)?)")
 RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z ")
 
 
@@ -54,6 +54,16 @@ def test_progress_is_told_at_most_every_two_seconds_and_holds_no_metric() -> Non
     assert len(lines) < 10
     assert lines[0].endswith(" progress 0/1000")
     assert not any(KATIB.search(line) for line in lines)
+
+
+def test_progress_says_how_long_the_rest_takes_at_the_pace_so_far() -> None:
+    lines, reporter = told()
+    reporter.progress(40, 80)  # after an interruption: the first steps say nothing of the pace
+    time.sleep(2.05)
+    reporter.progress(44, 80)
+    assert lines[0].endswith(" progress 40/80")
+    seconds = re.fullmatch(r"\S+Z progress 44/80, (\d+) s to go", lines[1])
+    assert seconds and 18 <= int(seconds[1]) <= 22
 
 
 def test_every_line_begins_with_a_timestamp() -> None:

@@ -10,9 +10,9 @@ from datasets import ClassLabel, Dataset, Features, Sequence, Value
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trainer import labels
 from trainer.config import TrialConfig, read_config, trial_parser
 from trainer.errors import TrialError
-from trainer.tasks import sequence_classification
 from trainer.tasks.sequence_classification import SequenceClassification
 
 Splits = dict[str, Dataset]
@@ -171,7 +171,7 @@ def test_a_column_of_lists_is_no_text() -> None:
 def test_scores_of_two_labels() -> None:
     # 3 true positives, 1 false positive, 2 false negatives, 4 true negatives.
     actual = np.array([1, 1, 1, 0, 1, 1, 0, 0, 0, 0])
-    found = sequence_classification.scores(np.array([1, 1, 1, 1, 0, 0, 0, 0, 0, 0]), actual, 2)
+    found = labels.scores(np.array([1, 1, 1, 1, 0, 0, 0, 0, 0, 0]), actual, 2)
     assert found["accuracy"] == pytest.approx(0.7)
     assert found["f1"] == pytest.approx(2 * 3 / (2 * 3 + 1 + 2))
     assert found["matthews"] == pytest.approx((3 * 4 - 1 * 2) / np.sqrt(4 * 5 * 5 * 6))
@@ -179,7 +179,7 @@ def test_scores_of_two_labels() -> None:
 
 def test_scores_of_three_labels_average_f1_over_those_that_occur() -> None:
     actual = np.array([0, 0, 1, 1])
-    found = sequence_classification.scores(np.array([0, 1, 1, 1]), actual, 4)
+    found = labels.scores(np.array([0, 1, 1, 1]), actual, 4)
     assert found["accuracy"] == 0.75
     assert found["f1"] == pytest.approx((2 / 3 + 4 / 5) / 2)
     assert found["matthews"] == pytest.approx(4 / np.sqrt(8 * 6))
@@ -188,7 +188,7 @@ def test_scores_of_three_labels_average_f1_over_those_that_occur() -> None:
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=40))
 def test_scores_are_finite_and_in_their_range(pairs: list[tuple[int, int]]) -> None:
     said, actual = (list(side) for side in zip(*pairs, strict=True))
-    found = sequence_classification.scores(np.array(said), np.array(actual), 3)
+    found = labels.scores(np.array(said), np.array(actual), 3)
     assert 0 <= found["accuracy"] <= 1
     assert 0 <= found["f1"] <= 1
     assert -1.000001 <= found["matthews"] <= 1.000001
@@ -196,5 +196,5 @@ def test_scores_are_finite_and_in_their_range(pairs: list[tuple[int, int]]) -> N
 
 
 def test_guessing_one_label_has_no_correlation() -> None:
-    found = sequence_classification.scores(np.array([0, 0, 0, 0]), np.array([0, 1, 0, 1]), 2)
+    found = labels.scores(np.array([0, 0, 0, 0]), np.array([0, 1, 0, 1]), 2)
     assert found == {"accuracy": 0.5, "f1": 0.0, "matthews": 0.0}

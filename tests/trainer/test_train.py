@@ -79,6 +79,25 @@ def test_the_loss_falls_and_the_held_out_accuracy_beats_the_majority(
     )
 
 
+def test_every_evaluation_says_what_the_trial_has_cost_so_far(tried: Run, reviews: Path) -> None:
+    recorder = tried("--split", "train[:80]", "--eval-split", "train[80:]", num_train_epochs="2")
+    # [CLS], the words and [SEP] of the first 80 texts, without padding.
+    texts = [line.split(",")[0] for line in reviews.read_text().splitlines()[1:81]]
+    per_epoch = sum(len(text.split()) + 2 for text in texts)
+    assert curve(recorder, "tokens") == [per_epoch, 2 * per_epoch]
+    losses = curve(recorder, "loss")
+    assert curve(recorder, "train_loss") == pytest.approx([losses[0], sum(losses) / 2], rel=1e-5)
+    evaluated = [point["metrics"] for point in recorder.curve if "eval_loss" in point["metrics"]]
+    for metrics in evaluated:
+        assert metrics["peak_memory_mb"] > 100
+        assert "gpu_seconds" not in metrics, "there is no GPU"
+        rates = metrics["train_tokens_per_second"] / metrics["train_samples_per_second"]
+        assert rates == pytest.approx(per_epoch / 80)
+    assert 160 / evaluated[1]["train_samples_per_second"] == pytest.approx(
+        recorder.seconds("train"), rel=0.2
+    ), "evaluations are not training"
+
+
 def test_lora_trains_the_matrices_and_the_head_and_nothing_else(
     asked: Callable[..., TrialConfig], tmp_path: Path
 ) -> None:

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 FILES = {
     "AutoModelForSequenceClassification": "sequence_classification",
+    "AutoModelForTokenClassification": "token_classification",
+    "AutoModelForCausalLM": "causal_lm",
 }
 
 

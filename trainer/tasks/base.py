@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -18,7 +18,7 @@ import torch
 
 from trainer import model
 from trainer.config import TrialConfig
-from trainer.data import Splits
+from trainer.reading import Splits
 
 Features = dict[str, Any]
 Warn = Callable[[str], None]
@@ -28,16 +28,19 @@ Collator = Callable[[list[Features]], Mapping[str, torch.Tensor]]
 @dataclass(frozen=True)
 class Encoded:
     """What the network is given: the rows to train on, and the rows to evaluate on in the order
-    that costs the least padding."""
+    that costs the least padding; `facts` of them join the `rows` of a result."""
 
     train: Sequence[Features]
     eval: Sequence[Features]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    notes: Sequence[str] = ()  # what is to be said of them
 
 
 class Task(ABC):
     """One transformer type, with the rows of one trial."""
 
     peft_task_type: ClassVar[str | None]  # what LoRA must know so that a new head is trained, too
+    is_cached: ClassVar[bool] = True  # encoded rows may come from a file, without `encode`
 
     @classmethod
     @abstractmethod
@@ -59,6 +62,10 @@ class Task(ABC):
     def longest(self, asked: int, processor: Any, network: Any, warn: Warn) -> int | None:
         """Tokens per row: what was asked, or what the model can take if that is less."""
         return model.longest(asked, processor, network, warn)
+
+    def knowing(self, network: Any) -> Self:
+        """This task, for that network (LoRA may be around it); or TrialError if it cannot be."""
+        return self
 
     @abstractmethod
     def encode(self, processor: Any, max_length: int | None) -> Encoded:
@@ -85,3 +92,7 @@ class Task(ABC):
 
         Rows of different lengths are filled with -100.
         """
+
+    def of_loss(self, loss: float) -> dict[str, float]:
+        """The task's metrics that follow from the evaluation's loss."""
+        return {}

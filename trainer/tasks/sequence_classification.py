@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -17,6 +15,15 @@ from trainer import data, model
 from trainer.columns import check_column, find_column
 from trainer.config import TrialConfig
 from trainer.errors import TrialError
+from trainer.labels import (
+    LABEL_COLUMNS,
+    counts_of,
+    head_options,
+    labels_of,
+    scores,
+    warn_if_single,
+)
+from trainer.reading import Splits
 from trainer.tasks.base import Collator, Encoded, Task, Warn
 
 TEXT_COLUMNS = (
@@ -30,8 +37,6 @@ TEXT_COLUMNS = (
     "tweet",
     "title",
 )
-LABEL_COLUMNS = ("label", "labels", "class", "category", "sentiment", "target", "intent", "stars")
-SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,7 @@ class SequenceClassification(Task):
     peft_task_type: ClassVar[str] = "SEQ_CLS"
 
     @classmethod
-    def read(cls, splits: data.Splits, config: TrialConfig, warn: Warn) -> Self:
+    def read(cls, splits: Splits, config: TrialConfig, warn: Warn) -> Self:
         first = data.take(splits, config.split)
         text = find_column(first, "text", TEXT_COLUMNS, config)
         label = find_column(first, "label", LABEL_COLUMNS, config)
@@ -64,28 +69,15 @@ class SequenceClassification(Task):
             strata=lambda rows: rows[label],
         )
         names, index = labels_of(train, held_out, label, config.num_labels)
-        _warn_if_single(train[label], config.split, warn)
+        warn_if_single(train[label], config.split, warn)
         return cls(_rows(train, text, label, index), _rows(held_out, text, label, index), names)
 
     def counts(self) -> dict[str, Any]:
-        found = Counter(self.names[label] for label in self.eval.labels)
-        return {
-            "train": len(self.train.labels),
-            "eval": len(self.eval.labels),
-            "labels": dict(sorted(found.items())),
-            "majority": round(max(found.values()) / len(self.eval.labels), 4),
-        }
+        return counts_of(self.train.labels, self.eval.labels, self.names)
 
     def load_network(self, folder: Path, uri: str, processor: Any) -> Any:
-        names = self.names
         network = model.load(
-            AutoModelForSequenceClassification,
-            folder,
-            uri,
-            num_labels=len(names),
-            id2label=dict(enumerate(names)),
-            label2id={name: i for i, name in enumerate(names)},
-            ignore_mismatched_sizes=True,
+            AutoModelForSequenceClassification, folder, uri, **head_options(self.names)
         )
         # NB: sequence classifiers of decoder models read the pad id from their own configuration.
         network.config.pad_token_id = processor.pad_token_id
@@ -133,74 +125,6 @@ def _complete(rows: Dataset, text: str, label: str, spec: str, warn: Warn) -> Da
     return rows.select(kept) if dropped else rows
 
 
-def labels_of(
-    train: Dataset, held_out: Dataset, column: str, num_labels: int | None
-) -> tuple[tuple[str, ...], dict[Any, int]]:
-    """The labels' names, and the index of each value that occurs in the data."""
-    values = set(train[column]) | set(held_out[column])
-    feature = train.features[column]
-    if isinstance(feature, ClassLabel):
-        names, index = _declared(feature, values, column)
-    else:
-        names, index = _found(values, column, num_labels)
-    wanted = num_labels or len(names)
-    if wanted < len(names):
-        raise TrialError(
-            "LabelMismatch",
-            f"The column {column!r} has {len(names)} labels ({_shown(names)}), but --num-labels is "
-            f"{wanted}; leave it out, or give {len(names)}.",
-        )
-    if wanted < 2:
-        raise TrialError(
-            "LabelMismatch",
-            f"All rows have the same {column!r}, {names[0]!r}; a classifier needs two labels "
-            "or more. Take other rows.",
-        )
-    return names + tuple(f"LABEL_{i}" for i in range(len(names), wanted)), index
-
-
-def _declared(
-    feature: ClassLabel, values: set[Any], column: str
-) -> tuple[tuple[str, ...], dict[Any, int]]:
-    names = tuple(feature.names)
-    if values - set(range(len(names))):
-        raise TrialError(
-            "LabelMismatch",
-            f"Some rows have the {column!r} {min(values)}, which stands for no label: this split "
-            "is not annotated. Use another one.",
-        )
-    return names, {value: value for value in values}
-
-
-def _found(
-    values: set[Any], column: str, num_labels: int | None
-) -> tuple[tuple[str, ...], dict[Any, int]]:
-    kinds = {type(value) for value in values}
-    if len(kinds) > 1 or not kinds <= {bool, int, str, float}:
-        raise TrialError("LabelMismatch", f"The column {column!r} does not hold labels.")
-    if any(value != int(value) for value in values if isinstance(value, float)):
-        raise TrialError(
-            "LabelMismatch",
-            f"The column {column!r} holds fractions such as {min(values)}: scores, not labels.",
-        )
-    if num_labels and kinds == {int} and min(values) >= 0 and max(values) < num_labels:
-        return tuple(map(str, range(num_labels))), {value: value for value in values}
-    ordered = sorted(values)
-    texts = (int(value) if isinstance(value, float) else value for value in ordered)
-    return tuple(map(str, texts)), {value: i for i, value in enumerate(ordered)}
-
-
-def _shown(names: Sequence[str]) -> str:
-    return ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
-
-
-def _warn_if_single(labels: Sequence[Any], spec: str, warn: Warn) -> None:
-    if len(set(labels)) == 1:
-        warn(
-            f"All rows of {spec!r} have the same label, so nothing can be learned; take other rows."
-        )
-
-
 def _rows(rows: Dataset, text: str, label: str, index: dict[Any, int]) -> Rows:
     return Rows(tuple(rows[text]), tuple(index[value] for value in rows[label]))
 
@@ -217,27 +141,3 @@ def encode(rows: Rows, tokenizer: Any, max_length: int | None) -> list[dict[str,
 def by_length(features: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The same rows, shortest first: in evaluation the order changes nothing but the padding."""
     return sorted(features, key=lambda row: len(row["input_ids"]))
-
-
-def scores(found: np.ndarray, labels: np.ndarray, size: int) -> dict[str, float]:
-    """accuracy, f1 (of label 1 if there are two, else the mean over labels), matthews.
-
-    Args:
-        found, labels: the predicted and the true label of each row, from 0 to below `size`.
-    """
-    counts = np.zeros((size, size))
-    np.add.at(counts, (labels, found), 1)
-    right, actual, said = counts.diagonal(), counts.sum(1), counts.sum(0)
-    occurs = (actual + said) > 0
-    f1 = np.divide(2 * right, actual + said, out=np.zeros(size), where=occurs)
-    return {
-        "accuracy": float(right.sum() / counts.sum()),
-        "f1": float(f1[1] if size == 2 else f1[occurs].mean()),
-        "matthews": _matthews(counts.sum(), right.sum(), actual, said),
-    }
-
-
-def _matthews(total: float, right: float, actual: np.ndarray, said: np.ndarray) -> float:
-    """Gorodkin's R_K, which for two labels is Matthews' coefficient; 0 where it is undefined."""
-    spread = (total**2 - (said**2).sum()) * (total**2 - (actual**2).sum())
-    return float((right * total - actual @ said) / np.sqrt(spread)) if spread > 0 else 0.0
