@@ -73,6 +73,29 @@ def trainer(tmp_path: Path) -> Callable[..., Ended]:
     return run
 
 
+class Begun:
+    """A trial that is running."""
+
+    def __init__(self, flags: list[str]) -> None:
+        self.process = subprocess.Popen(
+            command(flags), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    def until(self, wanted: re.Pattern[str], times: int) -> None:
+        """Reads on until so many lines were like this."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            times -= bool(wanted.match(line))
+            if not times:
+                return
+        raise AssertionError(self.end())
+
+    def end(self) -> tuple[int, str]:
+        """The exit code and the last line."""
+        _, err = self.process.communicate(timeout=100)
+        return self.process.returncode, (err.splitlines() or [""])[-1]
+
+
 def command(arguments: Sequence[str]) -> list[str]:
     return [sys.executable, "-m", "trainer", *arguments]
 
