@@ -182,6 +182,9 @@ class SharedOrder(Sampler[int]):
     def __len__(self) -> int:
         return len(self._order) + self._fill
 
+    def set_epoch(self, epoch: int) -> None:
+        self._epoch = epoch
+
     def __iter__(self) -> Iterator[int]:
         # As the Trainer's own on one process: the seed and the number of the epoch.
         self._order.generator = torch.Generator().manual_seed(self._seed + self._epoch)

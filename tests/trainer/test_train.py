@@ -43,6 +43,7 @@ def tried(asked: Callable[..., TrialConfig], tmp_path: Path) -> Run:
         config = asked(*flags, **more)
         recorder = fresh(tmp_path, config)
         train.run(config, tmp_path, recorder)
+        recorder.drop_checkpoints()  # as the program does when result.json is there
         return recorder
 
     return run
