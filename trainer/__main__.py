@@ -69,7 +69,11 @@ def prepare(asked: config.TrialConfig) -> None:
         data = sources.Source("local", str(sources.fetched(asked.s3)), asked.s3.uri)
     else:
         data = sources.read(asked.dataset, "dataset")
-    origins = (sources.read(asked.model_uri, "model"), data)
+    if asked.model_s3:
+        model = sources.Source("local", str(sources.fetched(asked.model_s3)), asked.model_uri)
+    else:
+        model = sources.read(asked.model_uri, "model")
+    origins = (model, data)
     for origin, find in zip(
         origins, (defaults.default_model, defaults.default_dataset), strict=True
     ):

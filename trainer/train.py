@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -14,9 +15,9 @@ from peft import LoraConfig
 from torch import distributed
 from transformers import PrinterCallback, Trainer, TrainingArguments, set_seed
 
-from trainer import data, model, provenance, tasks
+from trainer import data, layers, lora, model, provenance, quantised, tasks
 from trainer.arguments import refused, renamed, training_arguments
-from trainer.config import TASK_METRICS, TrialConfig
+from trainer.config import OWN_DEFAULTS, TASK_METRICS, TrialConfig
 from trainer.loop import WatchedTrainer
 from trainer.result import Recorder
 from trainer.tasks.base import Collator, Encoded, Task
@@ -64,19 +65,20 @@ def prepare(config: TrialConfig, output_dir: Path, recorder: Recorder) -> Prepar
     args = training_arguments(config, output_dir, recorder)
     is_lora = config.method == "lora"
     kind = tasks.load(config.transformer_type)
-    lora = model.lora_config(config.lora_config, kind.peft_task_type) if is_lora else None
+    settings = lora.lora_config(config.lora_config, kind.peft_task_type) if is_lora else None
+    if config.quantization:
+        quantised.check()
     splits = data.load_splits(config.dataset, config.s3)
     recorder.facts["data_fingerprint"] = provenance.data_fingerprint(splits)
     task = kind.read(splits, config, recorder.warn)
     recorder.facts["rows"] = task.counts()
-    folder = model.model_folder(config.model_uri)
-    processor = task.load_processor(folder, config.model_uri)
+    weights = model.find(config)
+    processor = task.load_processor(weights)
     set_seed(args.seed)  # NB: before the head and the LoRA matrices are drawn.
-    network = task.load_network(folder, config.model_uri, processor)
+    network = task.load_network(weights, processor)
     max_length = task.longest(config.max_length, processor, network, recorder.warn)
-    if lora:
-        network = model.with_lora(network, lora)
-    recorder.facts["parameters"] = _resolved(config, args, lora, max_length)
+    network = _for_training(network, config, args, settings, task.heads(network))
+    recorder.facts["parameters"] = _resolved(config, args, settings, max_length)
     recorder.facts["processes"] = args.world_size
     recorder.facts["versions"] = provenance.versions()
     recorder.facts["device"] = provenance.device(args.device.type)
@@ -91,16 +93,41 @@ def prepare(config: TrialConfig, output_dir: Path, recorder: Recorder) -> Prepar
     return Prepared(trainer, watch, network, processor)
 
 
+def _for_training(
+    network: Any,
+    config: TrialConfig,
+    args: TrainingArguments,
+    settings: LoraConfig | None,
+    heads: Sequence[str],
+) -> Any:
+    """The network with what the method trains, and with the rest frozen."""
+    if config.quantization:
+        network = quantised.prepared(network, checkpointing=args.gradient_checkpointing)
+    if settings:
+        return lora.with_lora(network, settings, heads, config.frozen_layers)
+    if config.frozen_layers:
+        layers.freeze(network, config.frozen_layers)
+    return network
+
+
 def _resolved(
-    config: TrialConfig, args: TrainingArguments, lora: LoraConfig | None, max_length: int | None
+    config: TrialConfig,
+    args: TrainingArguments,
+    settings: LoraConfig | None,
+    max_length: int | None,
 ) -> dict[str, object]:
     """The hyperparameters as they really were: the usual ones, and all that were given."""
     training = (*SHOWN_TRAINING, *renamed(config.training_parameters))
     found = {name: getattr(args, name) for name in dict.fromkeys(training)}
-    if lora:
-        found |= {name: getattr(lora, name) for name in (*SHOWN_LORA, *config.lora_config)}
+    if settings:
+        found |= {name: getattr(settings, name) for name in (*SHOWN_LORA, *config.lora_config)}
     plain = {name: _plain(value) for name, value in found.items()}
     own = {"max_length": max_length, "train_fraction": config.train_fraction}
+    own |= {
+        name: getattr(config, name)
+        for name in ("frozen_layers", "augment", "quantization")
+        if getattr(config, name) != OWN_DEFAULTS.get(name)
+    }
     return {"method": config.method, **own, **plain}
 
 

@@ -40,8 +40,8 @@ def test_numbers_may_be_written_as_katib_writes_them() -> None:
         (("--method", "full", "--lora-config", '{"r": 8}'), "--lora-config means nothing with"),
         (
             ("--transformer-type", "AutoModelForCausalLM"),
-            "AutoModelForCausalLM cannot be trained yet; for now this is "
-            "AutoModelForSequenceClassification only.",
+            "AutoModelForCausalLM cannot be trained yet; for now these can: "
+            "AutoModelForSequenceClassification, ",
         ),
         (
             ("--transformer-type", "AutoModelForCausal"),
