@@ -32,7 +32,7 @@ COPY .ci/constraints.txt .ci/constraints.txt
 COPY bot bot
 COPY trainer trainer
 COPY manifests/slack-app.yaml manifests/slack-app.yaml
-RUN grep -v '^torch==' .ci/constraints.txt >constraints.txt && pip install -c constraints.txt '.[trainer]'
+RUN grep -v '^torch==' .ci/constraints.txt >constraints.txt && pip install -c constraints.txt '.[trainer,push]'
 RUN groupadd --gid 10001 katib && useradd --uid 10001 --gid 10001 --create-home katib
 WORKDIR /home/katib
 USER 10001:10001

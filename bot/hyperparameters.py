@@ -1,4 +1,4 @@
-"""The hyperparameters that can be tuned by name: fields of the two real classes, with their kinds.
+"""The hyperparameters that can be tuned by name: fields of two real classes and some of ours.
 
 The bot never imports transformers or peft, so the names stand here; a test compares them with the
 classes. A field of another version is reached as `training.NAME=` or `lora.NAME=`.
@@ -6,7 +6,9 @@ classes. A field of another version is reached as `training.NAME=` or `lora.NAME
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal
 
 # How a value is read when it is typed: a range with whole ends is an int range for "int" only.
@@ -58,6 +60,16 @@ TRAINING: Mapping[str, Kind] = _kinds(
     """,
 )
 
+# Ours: they stand among the fields of TrainingArguments, and the trial program takes them out.
+OWN: Mapping[str, Kind] = {
+    "max_length": "int",
+    "train_fraction": "float",
+    "frozen_layers": "int",
+    "prompt_template": "text",
+    "mlm_probability": "float",
+    "augment": "bool",
+}
+
 # peft.LoraConfig (0.21)
 LORA: Mapping[str, Kind] = _kinds(
     int_="""
@@ -79,3 +91,25 @@ LORA: Mapping[str, Kind] = _kinds(
         trainable_token_indices use_bdlora velora_config
     """,
 )
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the numbers of a hyperparameter of ours must be; `words` says it."""
+
+    low: float
+    high: float
+    words: str
+    low_counts: bool = True
+
+    def hold(self, value: float) -> bool:
+        above = value >= self.low if self.low_counts else value > self.low
+        return above and value <= self.high
+
+
+LIMITS: Mapping[str, Limits] = {
+    "max_length": Limits(3, math.inf, "3 or more"),
+    "train_fraction": Limits(0, 1, "above 0 and at most 1", low_counts=False),
+    "frozen_layers": Limits(0, math.inf, "0 or more"),
+    "mlm_probability": Limits(0, 1, "above 0 and at most 1", low_counts=False),
+}

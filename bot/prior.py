@@ -8,13 +8,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any, TypeGuard
+from typing import Any, Literal, TypeGuard
 
 from pydantic import ValidationError
 
-from bot import algorithms
+from bot import algorithms, tasks
 from bot.spec import (
     FIELDS,
     HYPERPARAMETER_FIELDS,
@@ -43,41 +43,79 @@ class Prior:
     high: float = 0.0
 
 
-SMALL_MILLIONS = 100
+SMALL_MILLIONS, LARGE_MILLIONS = 100, 500
 SMALL_NAMES = re.compile(r"minilm|tinybert|distilbert|(bert|electra|roberta)[-_]?(tiny|mini|small)")
 SIZE = re.compile(r"(?<![a-z0-9.])(\d+(?:\.\d+)?)([mb])(?![a-z0-9])")
+# Millions of weights of the models that go by a name of ours.
+NAMED = {"default": 22.7, "smollm2": 134.5}
+Kind = Literal["small", "new head", "little", "large"]
 
-# (method, small model) -> the learning rate, by far the most important hyperparameter.
-LEARNING_RATES: Mapping[tuple[str, bool], Prior] = {
-    ("lora", False): Prior(
+# (method, kind of model) -> the learning rate, by far the most important hyperparameter.
+LEARNING_RATES: Mapping[tuple[str, Kind], Prior] = {
+    ("lora", "large"): Prior(
         2e-4,
         "LoRA wants about 10 times the rate of full fine-tuning, nearly whatever the rank: "
         "2e-4 is the usual start, and good values lie within a factor of 10 of it.",
         2e-5,
         2e-3,
     ),
-    ("full", False): Prior(
+    ("full", "large"): Prior(
         2e-5,
         "2e-5 is the usual start for training all weights of an LLM; "
         "good values lie within a factor of 10 of it.",
         2e-6,
         2e-4,
     ),
+    ("lora", "little"): Prior(
+        5e-4,
+        "The best rate falls with the square root of the number of weights: 2e-4 is the usual "
+        "start for LoRA on a billion, 5e-4 on 135 million; good values lie within a factor of 10.",
+        5e-5,
+        5e-3,
+    ),
+    ("full", "little"): Prior(
+        5e-5,
+        "The best rate falls with the square root of the number of weights: 2e-5 is the usual "
+        "start for a billion, 5e-5 for 135 million; good values lie within a factor of 10.",
+        5e-6,
+        5e-4,
+    ),
+    # What PEFT's own examples take for encoders, and their papers for all weights.
+    ("lora", "new head"): Prior(
+        1e-3,
+        "The head is new and learns from nothing: PEFT's examples for tokens and images take "
+        "1e-3 to 5e-3 with LoRA.",
+        1e-4,
+        5e-3,
+    ),
+    ("full", "new head"): Prior(
+        5e-5,
+        "2e-5 to 5e-5 is the usual start for all weights of an encoder with a new head.",
+        5e-6,
+        5e-4,
+    ),
     # Measured with this trainer: 640 texts, 2 epochs, batch 16, one seed, 400 held-out texts.
-    ("lora", True): Prior(
+    ("lora", "small"): Prior(
         1e-3,
         "Small encoders need more than LLMs: on 640 movie-review sentences MiniLM with LoRA (r=16) "
         "reached accuracy 0.71 at 3e-4, 0.81 at 1e-3, 0.80 at 2e-3, and chance at 5e-3.",
         2e-4,
         4e-3,
     ),
-    ("full", True): Prior(
+    ("full", "small"): Prior(
         1e-4,
         "A tenth of the LoRA rate: on 640 movie-review sentences all weights of MiniLM reached "
         "accuracy 0.79 at 5e-5, 0.82 at 1e-4 and 0.81 at 2e-4.",
         2e-5,
         5e-4,
     ),
+}
+NEW_HEADS = (tasks.TOKEN_CLASSIFICATION, tasks.QUESTION_ANSWERING, tasks.IMAGE_CLASSIFICATION)
+# Tokens per row where 128 cut too much; padding goes to the longest row of a batch, not to these.
+LENGTHS: Mapping[str, int] = {
+    tasks.CAUSAL_LM: 512,
+    tasks.MASKED_LM: 512,
+    tasks.QUESTION_ANSWERING: 384,
 }
 R = Prior(16, "The rank matters little until its capacity binds: 8, 16 and 32 are enough to see.")
 RANKS = (8, 16, 32)
@@ -108,6 +146,12 @@ KNOWN_GOOD: Mapping[str, Prior] = {
     "max_grad_norm": Prior(1.0),
     "label_smoothing_factor": Prior(0.0),
     "seed": Prior(42),
+    "max_length": Prior(
+        FIELDS["max_length"].default, "Longer texts are cut; what fits costs nothing more."
+    ),
+    "train_fraction": Prior(1.0, "All rows: fewer are for trials that shall be quick."),
+    "frozen_layers": Prior(0, "LoRA leaves the weights alone anyway; freezing saves memory."),
+    "mlm_probability": Prior(0.15, "15 % of the tokens, as BERT was trained."),
 }
 SMALL_DROPOUT = Prior(
     0.0, "On a CPU dropout costs a quarter of a small model's training, and it changes little."
@@ -117,7 +161,6 @@ FIXED = {
     "lora_config": ("r", "target_modules", "lora_dropout"),
 }
 SHIPPED_DATASET = {"split": "train[:640]", "eval_split": "validation[:400]"}
-LOWER_IS_BETTER = re.compile(r"(^|[_|-])(loss|perplexity|ppl|error|mse|rmse|mae|runtime)($|[_|-])")
 
 
 def complete(data: Data) -> dict[str, Any]:
@@ -154,7 +197,7 @@ def known_good(spec: TuneSpec) -> dict[str, Scalar] | None:
     """
     if spec.is_custom or not spec.searched:
         return None
-    known = _known(spec.method, spec.model_uri)
+    known = _known_of(spec)
     point = {
         name: _feasible(known[name].known_good if name in known else None, value)
         for name, value in spec.searched.items()
@@ -175,7 +218,7 @@ def why(name: str, spec: TuneSpec) -> str:
     """The reason for a hyperparameter's default range or first value; "" when there is none."""
     if spec.is_custom:
         return ""
-    known = _known(spec.method, spec.model_uri).get(name)
+    known = _known_of(spec).get(name)
     return known.why if known else ALPHA if name == "lora_alpha" else ""
 
 
@@ -208,22 +251,34 @@ def _is_number(value: object) -> TypeGuard[Number]:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _is_small(model_uri: str) -> bool:
+def _kind(model_uri: str, transformer_type: str) -> Kind:
+    """What is known of models like this one, from the name and the type."""
     name = model_uri.lower()
-    if model_uri == "default" or SMALL_NAMES.search(name):
-        return True
     size = SIZE.search(name)
-    return size is not None and float(size[1]) * {"m": 1, "b": 1000}[size[2]] < SMALL_MILLIONS
+    millions = NAMED.get(model_uri) or (
+        float(size[1]) * {"m": 1, "b": 1000}[size[2]] if size else math.inf
+    )
+    if millions < SMALL_MILLIONS or SMALL_NAMES.search(name):
+        return "small"
+    if transformer_type in NEW_HEADS and (millions < LARGE_MILLIONS or not size):
+        return "new head"
+    return "little" if millions < LARGE_MILLIONS else "large"
 
 
-def _known(method: str, model_uri: str) -> dict[str, Prior]:
-    small = _is_small(model_uri)
-    batch = Prior(16 if small else 8, BATCH)
+def _known_of(spec: TuneSpec) -> dict[str, Prior]:
+    return _known(spec.method, spec.model_uri, spec.transformer_type)
+
+
+def _known(method: str, model_uri: str, transformer_type: str) -> dict[str, Prior]:
+    kind = _kind(model_uri, transformer_type)
+    small = kind == "small"
+    length = LENGTHS.get(transformer_type, KNOWN_GOOD["max_length"].known_good)
     return {
         **KNOWN_GOOD,
-        "learning_rate": LEARNING_RATES["full" if method == "full" else "lora", small],
-        "per_device_train_batch_size": batch,
+        "learning_rate": LEARNING_RATES["full" if method == "full" else "lora", kind],
+        "per_device_train_batch_size": Prior(16 if small else 8, BATCH),
         "lora_dropout": SMALL_DROPOUT if small else KNOWN_GOOD["lora_dropout"],
+        "max_length": replace(KNOWN_GOOD["max_length"], known_good=length),
     }
 
 
@@ -231,12 +286,20 @@ def _complete_data(done: dict[str, Any]) -> None:
     if done.get("dataset") == "default":
         for field, value in SHIPPED_DATASET.items():
             done.setdefault(field, value)
+    typed = done.get("training_parameters")
+    length = LENGTHS.get(_type(done))
+    if length and not (isinstance(typed, Mapping) and "max_length" in typed):
+        done.setdefault("max_length", length)
+
+
+def _type(data: Data) -> str:
+    return str(data.get("transformer_type", FIELDS["transformer_type"].default))
 
 
 def _complete_hyperparameters(done: dict[str, Any]) -> None:
     """The default search space if nothing is searched; known-good values for the rest."""
     method = done.get("method", FIELDS["method"].default)
-    known = _known(str(method), str(done.get("model_uri", "")))
+    known = _known(str(method), str(done.get("model_uri", "")), _type(done))
     typed = {field: done.get(field, {}) for field in FIXED}
     if not all(isinstance(group, Mapping) for group in typed.values()):
         return
@@ -279,13 +342,10 @@ def _resource(done: Data) -> dict[str, Any]:
 
 def _complete_objective(done: dict[str, Any]) -> None:
     if not _is_custom(done):
-        kind = str(done.get("transformer_type", FIELDS["transformer_type"].default))
-        metric = "eval_accuracy" if "Classification" in kind else "eval_loss"
+        metric = tasks.OBJECTIVES.get(_type(done), FIELDS["objective_metric_name"].default)
         done.setdefault("objective_metric_name", metric)
-    metric = str(done.get("objective_metric_name", ""))
-    if metric:
-        lower = LOWER_IS_BETTER.search(metric.lower())
-        done.setdefault("objective_type", "minimize" if lower else "maximize")
+    if metric := str(done.get("objective_metric_name", "")):
+        done.setdefault("objective_type", tasks.direction(metric))
 
 
 def _complete_algorithm(done: dict[str, Any]) -> None:

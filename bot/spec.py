@@ -171,14 +171,32 @@ class TuneSpec(Frozen):
     )
     max_length: int = _field("Model", "Tokens per text; longer ones are cut.", 128, ge=1)
     method: Literal["lora", "full"] = _field("Model", "Train LoRA adapters or all weights.", "lora")
+    quantization: Literal["4bit", "8bit"] | None = _field(
+        "Model", "Load the model's weights in 4 or 8 bits, under LoRA adapters (QLoRA).", None
+    )
+    trust_remote_code: bool = _field(
+        "Model", "Run the Python code that comes with the model; only if you trust its authors.",
+        False,
+    )  # fmt: skip
 
     dataset: str = _field("Dataset", "Hub id, file, folder, or `default`.", "")
     split: str = _field("Dataset", "Rows to train on, e.g. `train[:1000]`.", "train")
     eval_split: str | None = _field(
         "Dataset", "Held-out rows; else `validation`, else a fixed part of the split.", None
     )
+    test_split: str | None = _field(
+        "Dataset", "Rows that no trial sees; the winner can be scored on them.", None
+    )
+    streaming: bool = _field("Dataset", "Read rows while training, not all of them before.", False)
+    columns: Texts = _field(
+        "Dataset", "What is in which column, e.g. `columns.question=ask`; else found.", {}
+    )
     text_column: str | None = _field("Dataset", "Column with the text; else found.", None)
     label_column: str | None = _field("Dataset", "Column with the label; else found.", None)
+    loss_on: Literal["completion", "all"] | None = _field(
+        "Dataset", "Tokens of instructions and chats that count; else the completion's.", None
+    )
+    packing: bool = _field("Dataset", "Fill every row with several short texts.", False)
     dataset_access_token: str | None = _field(
         "Dataset", "Secret with the hub token, as `secret/key`.", None
     )
@@ -190,7 +208,7 @@ class TuneSpec(Frozen):
     s3_secret_key: str | None = _field("Dataset", "Secret with the secret key, `secret/key`.", None)
 
     training_parameters: Hyperparameters = _field(
-        "Hyperparameters", "Fields of TrainingArguments, each fixed or searched.", {}
+        "Hyperparameters", "Fields of TrainingArguments and ours, each fixed or searched.", {}
     )
     lora_config: Hyperparameters = _field(
         "Hyperparameters", "Fields of LoraConfig, each fixed or searched.", {}
@@ -236,6 +254,12 @@ class TuneSpec(Frozen):
     max_duration_seconds: int | None = _field("Budget", "Wall-clock budget in seconds.", None, ge=1)
     trial_active_deadline_seconds: int | None = _field(
         "Budget", "A trial that takes longer is ended, in seconds.", None, ge=1
+    )
+    retry_out_of_memory: bool = _field(
+        "Budget", "A trial that runs out of memory goes on once with half the batch.", False
+    )
+    checkpoints: bool = _field(
+        "Budget", "Save checkpoints, from which an interrupted trial goes on.", True
     )
 
     num_workers: int = _field("Resources", "Pods of a trial; 1 is not distributed.", 1, ge=1)
@@ -375,6 +399,11 @@ def _sentence(name: str, item: Any) -> str:
 
 
 HYPERPARAMETER_FIELDS = ("training_parameters", "lora_config", "parameters")
+TRAINER_FIELDS = (
+    "model_uri", "dataset", "training_parameters", "lora_config", "quantization",
+    "trust_remote_code", "test_split", "streaming", "columns", "loss_on", "packing",
+    "retry_out_of_memory",
+)  # fmt: skip
 METRIC = re.compile(r"[\w|-]+")
 
 
@@ -504,7 +533,7 @@ def _custom_objective(spec: TuneSpec) -> Iterator[SpecError]:
                 hint="For example objective_metric_name=result.",
                 field="objective_metric_name",
             )
-        for field in ("model_uri", "dataset", "training_parameters", "lora_config"):
+        for field in TRAINER_FIELDS:
             if getattr(spec, field):
                 yield SpecError(f"A custom objective takes no `{field}`.", field=field)
     elif spec.parameters:

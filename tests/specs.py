@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from bot.hyperparameters import LORA, TRAINING
+from bot.hyperparameters import LORA, OWN, TRAINING
 from bot.spec import FIELDS, TuneSpec, choices, read
 
 # Quotes of all kinds, what Slack escapes or decorates, and what YAML or the line could misread.
@@ -86,6 +86,7 @@ COUNTS = (
 TEXTS = (
     "split",
     "eval_split",
+    "test_split",
     "text_column",
     "label_column",
     "namespace",
@@ -97,8 +98,12 @@ ANY_SPEC: dict[str, st.SearchStrategy[Any]] = {
     **{field: st.sampled_from(choices(field)) for field in FIELDS if choices(field)},
     "storage_access_modes": st.lists(st.sampled_from(choices("storage_access_modes")), max_size=3),
     "model_access_token": st.sampled_from(["hub-token/token", "a/b"]),
-    "known_good_trial": st.booleans(),
-    "retain_trials": st.booleans(),
+    **{
+        field: st.booleans()
+        for field in FIELDS
+        if isinstance(FIELDS[field].default, bool)
+    },
+    "columns": st.dictionaries(st.sampled_from(["text", "label", "answers"]), FILLED, max_size=2),
     "objective_goal": FLOAT,
     "objective_metric_name": st.sampled_from(["eval_loss", "eval_accuracy", "train_loss", "f1"]),
     "additional_metric_names": st.lists(st.sampled_from(["loss", "eval_f1"]), unique=True),
@@ -131,7 +136,10 @@ NAMES = st.from_regex(r"[a-z]([-a-z0-9]{0,20}[a-z0-9])?", fullmatch=True)
 def trainer_specs(draw: st.DrawFn) -> TuneSpec:
     data = draw(st.fixed_dictionaries({}, optional=ANY_SPEC)) | draw(ALGORITHMS)
     data |= {"name": draw(NAMES), "model_uri": draw(FILLED), "dataset": draw(FILLED)}
-    data["training_parameters"] = {**draw(hyperparameters(TRAINING)), "learning_rate": draw(SPACES)}
+    data["training_parameters"] = {
+        **draw(hyperparameters({**TRAINING, **OWN})),
+        "learning_rate": draw(SPACES),
+    }
     if data.get("method") != "full":
         data["lora_config"] = draw(hyperparameters(LORA))
     return read(data)

@@ -16,7 +16,9 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
         "bot", "bot.errors", "bot.metrics", "bot.findings", "bot.algorithms", "bot.spec",
         "bot.settings",
     ),
-    "facts": ("bot.hyperparameters", "bot.status", "bot.prior"),
+    "facts": (
+        "bot.hyperparameters", "bot.tasks", "bot.status", "bot.prior", "bot.trial_check",
+    ),
     "decisions": (
         "bot.insight", "bot.wording", "bot.notifications", "bot.engines.base",
         "bot.engines.endings", "bot.engines.trainer_command", "bot.slack.blocks",

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bot import prior
+from bot import prior, trial_check
 from bot.algorithms import ALGORITHMS
 from bot.spec import NAME, Parameter, Scalar, TuneSpec, read
 from tests.specs import SPACES
@@ -66,22 +66,61 @@ def test_full_fine_tuning_searches_lower_rates_and_no_lora() -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "small"),
+    ("model", "rate"),
     [
-        ("default", True),
-        ("sentence-transformers/all-MiniLM-L6-v2", True),
-        ("distilbert/distilbert-base-uncased", True),
-        ("EleutherAI/pythia-70m", True),
-        ("HuggingFaceTB/SmolLM2-135M", False),
-        ("hf://meta-llama/Llama-3.2-1B", False),
-        ("Qwen/Qwen2.5-0.05B", True),
-        ("google-bert/bert-base-uncased", False),
+        ("default", 1e-3),
+        ("sentence-transformers/all-MiniLM-L6-v2", 1e-3),
+        ("distilbert/distilbert-base-uncased", 1e-3),
+        ("EleutherAI/pythia-70m", 1e-3),
+        ("smollm2", 5e-4),
+        ("HuggingFaceTB/SmolLM2-135M", 5e-4),
+        ("hf://meta-llama/Llama-3.2-1B", 2e-4),
+        ("Qwen/Qwen2.5-0.05B", 1e-3),
+        ("google-bert/bert-base-uncased", 2e-4),
     ],
 )
-def test_small_models_get_higher_rates(model: str, small: bool) -> None:
+def test_small_models_get_higher_rates(model: str, rate: float) -> None:
     best = prior.known_good(completed(model_uri=model))
     assert best is not None
-    assert best["learning_rate"] == (1e-3 if small else 2e-4)
+    assert best["learning_rate"] == rate
+
+
+@pytest.mark.parametrize(
+    ("model", "kind", "rates"),
+    [
+        ("google-bert/bert-base-cased", "TokenClassification", (1e-3, 5e-5)),
+        ("google/vit-base-patch16-224", "ImageClassification", (1e-3, 5e-5)),
+        ("default", "QuestionAnswering", (1e-3, 1e-4)),
+        ("meta-llama/Llama-3.2-1B", "QuestionAnswering", (2e-4, 2e-5)),
+        ("smollm2", "CausalLM", (5e-4, 5e-5)),
+        ("meta-llama/Llama-3.2-1B", "CausalLM", (2e-4, 2e-5)),
+    ],
+)
+def test_an_encoder_with_a_new_head_gets_a_higher_rate_than_an_llm(
+    model: str, kind: str, rates: tuple[float, float]
+) -> None:
+    asked = {"model_uri": model, "transformer_type": f"AutoModelFor{kind}"}
+    for method, rate in zip(("lora", "full"), rates, strict=True):
+        wanted = completed(**asked, method=method)
+        best = prior.known_good(wanted)
+        assert best is not None and best["learning_rate"] == rate
+        space = wanted.searched["learning_rate"]
+        assert space.min is not None and space.max is not None
+        assert space.min <= rate / 4 and rate * 4 <= space.max
+
+
+@pytest.mark.parametrize(
+    ("kind", "length"),
+    [("CausalLM", 512), ("QuestionAnswering", 384), ("TokenClassification", 128)],
+)
+def test_long_rows_are_not_cut_at_the_length_of_a_sentence(kind: str, length: int) -> None:
+    asked = {**LLAMA, "transformer_type": f"AutoModelFor{kind}"}
+    assert completed(**asked).max_length == length
+    assert completed(**asked, max_length=64).max_length == 64
+    searched = completed(**asked, training_parameters={"max_length": {"min": 64, "max": 1024}})
+    assert "max_length" not in searched.model_fields_set
+    best = prior.known_good(searched)
+    assert best is not None and best["max_length"] == length
 
 
 def test_what_was_typed_is_never_changed() -> None:
@@ -133,9 +172,24 @@ def test_the_direction_follows_the_metrics_name(metric: str, direction: str) -> 
     assert custom["objective_type"] == direction
 
 
-def test_a_model_that_does_not_classify_is_judged_by_held_out_loss() -> None:
-    spec = completed(**LLAMA, transformer_type="AutoModelForCausalLM")
-    assert (spec.objective_metric_name, spec.objective_type) == ("eval_loss", "minimize")
+@pytest.mark.parametrize(
+    ("kind", "objective"),
+    [
+        ("SequenceClassification", ("eval_accuracy", "maximize")),
+        ("ImageClassification", ("eval_accuracy", "maximize")),
+        ("TokenClassification", ("eval_f1", "maximize")),
+        ("QuestionAnswering", ("eval_f1", "maximize")),
+        ("CausalLM", ("eval_loss", "minimize")),
+        ("MaskedLM", ("eval_loss", "minimize")),
+    ],
+)
+def test_each_type_is_judged_by_its_own_held_out_metric(
+    kind: str, objective: tuple[str, str]
+) -> None:
+    spec = completed(**LLAMA, transformer_type=f"AutoModelFor{kind}")
+    assert (spec.objective_metric_name, spec.objective_type) == objective
+    assert list(trial_check.problems(spec)) == []
+    assert spec.searched["learning_rate"].distribution == "logUniform"
 
 
 @pytest.mark.parametrize("name", [name for name in ALGORITHMS if not ALGORITHMS[name].refused])

@@ -19,16 +19,21 @@ SHOWN = 5
 NUMBERED = re.compile(r"\.\d+\.")
 
 
-def check_folder(folder: Path, uri: str, *, needs_weights: bool = False) -> None:
+def check_folder(folder: Path, uri: str) -> None:
     """ModelNotFound if the folder lacks what every model has."""
+    if not (folder / CONFIG).is_file():
+        raise _missing(folder, uri, f"no {CONFIG}, so it is not a model of transformers")
+
+
+def check_weights(folder: Path, uri: str) -> None:
+    """ModelNotFound if there are no weights in the folder."""
+    if not any(path for each in WEIGHTS for path in folder.glob(each)):
+        what = "no weights to load: no model.safetensors, no pytorch_model.bin"
+        raise _missing(folder, uri, what)
+
+
+def _missing(folder: Path, uri: str, what: str) -> TrialError:
     names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-    if CONFIG not in names:
-        raise _missing(uri, f"no {CONFIG}, so it is not a model of transformers", names)
-    if needs_weights and not any(path for each in WEIGHTS for path in folder.glob(each)):
-        raise _missing(uri, "no weights to load: no model.safetensors, no pytorch_model.bin", names)
-
-
-def _missing(uri: str, what: str, names: list[str]) -> TrialError:
     more = ", …" if len(names) > SHOWN else ""
     there = f"there is {', '.join(names[:SHOWN])}{more}" if names else "it is empty"
     return TrialError("ModelNotFound", f"The model {uri!r} has {what}; {there}.")

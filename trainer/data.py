@@ -18,31 +18,19 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
-from typing import Any
 
-from datasets import (
-    Dataset,
-    DatasetDict,
-    IterableDatasetDict,
-    ReadInstruction,
-    concatenate_datasets,
-    load_dataset,
-    load_from_disk,
-)
-from datasets.exceptions import DatasetGenerationError
+from datasets import Dataset, ReadInstruction, concatenate_datasets
 
-from trainer import defaults, hub, sources
+from trainer import defaults, hub, reading, sources
 from trainer.config import TrialConfig
-from trainer.errors import TrialError, one_line
+from trainer.errors import TrialError
+from trainer.reading import Splits
 
 TEST_SPLIT = "test"
 EVAL_SPLITS = ("validation", "eval", "dev", "valid", TEST_SPLIT)
 SEEN_BY = {"training": "trained on", "evaluation": "evaluated on by every trial"}
 HELD_OUT_FRACTION = 0.2
 MAX_EVAL_ROWS = 2000
-BUILDERS = {".csv": "csv", ".tsv": "csv", ".json": "json", ".jsonl": "json", ".parquet": "parquet"}
-
-Splits = dict[str, Dataset]
 
 
 def load_splits(uri: str, s3: sources.S3Place | None = None) -> Splits:
@@ -51,48 +39,19 @@ def load_splits(uri: str, s3: sources.S3Place | None = None) -> Splits:
     With `s3` it is the dataset that was fetched from there.
     """
     if s3:
-        return _load_local(_only_file(sources.fetched(s3)))
+        return reading.read(_only_file(sources.fetched(s3)))
     source = sources.read(uri, "dataset")
     if source.kind == "default":
-        return _load_local(defaults.default_dataset())
+        return reading.read(defaults.default_dataset())
     if source.kind == "hub":
-        return _load_local(hub.folder(source.value, "dataset"))
-    return _load_local(Path(source.value))
-
-
-def _load_local(path: Path) -> Splits:
-    try:
-        if path.is_file():
-            return _load_file(path)
-        if (path / "dataset_dict.json").exists() or (path / "state.json").exists():
-            return _as_splits(load_from_disk(str(path)))
-        return _as_splits(load_dataset(str(path)))
-    except (FileNotFoundError, DatasetGenerationError, ValueError) as error:
-        cause = error.__cause__ or error
-        raise TrialError(
-            "DatasetNotFound", f"The dataset at {path} cannot be read: {one_line(cause)}"
-        ) from error
+        return reading.read(hub.folder(source.value, "dataset"))
+    return reading.read(Path(source.value))
 
 
 def _only_file(folder: Path) -> Path:
     """The one file that a folder holds, for what is read by its ending; else the folder."""
     files = list(folder.iterdir())
     return files[0] if len(files) == 1 and files[0].is_file() else folder
-
-
-def _load_file(path: Path) -> Splits:
-    builder = BUILDERS.get(path.suffix)
-    if builder is None:
-        raise TrialError(
-            "DatasetNotFound", f"{path} is not one of {', '.join(BUILDERS)}; give one, or a folder."
-        )
-    options = {"sep": "\t"} if path.suffix == ".tsv" else {}
-    return _as_splits(load_dataset(builder, data_files=str(path), **options))
-
-
-def _as_splits(loaded: Dataset | DatasetDict | Any) -> Splits:
-    assert not isinstance(loaded, IterableDatasetDict)
-    return dict(loaded) if isinstance(loaded, DatasetDict) else {"train": loaded}
 
 
 def row_ranges(splits: Splits, spec: str) -> list[tuple[str, range]]:

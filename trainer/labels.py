@@ -20,7 +20,13 @@ def labels_of(
 ) -> tuple[tuple[str, ...], dict[Any, int]]:
     """The labels' names, and the index of each value that occurs in the data."""
     values = set(train[column]) | set(held_out[column])
-    feature = train.features[column]
+    return named(train.features[column], values, column, num_labels)
+
+
+def named(
+    feature: Any, values: set[Any], column: str, num_labels: int | None
+) -> tuple[tuple[str, ...], dict[Any, int]]:
+    """The labels' names, and the index of each of the values, which are of the type `feature`."""
     if isinstance(feature, ClassLabel):
         names, index = _declared(feature, values, column)
     else:

@@ -51,12 +51,7 @@ def freeze(network: Any, count: int) -> None:
         parameter.requires_grad_(False)
 
 
-def excluded(network: Any, count: int, also: set[str] | list[str] | str | None) -> str:
-    """A regular expression of what LoRA must leave alone: the first `count` layers and `also`."""
-    first = "|".join(map(str, range(count)))
-    parts = [rf"(.*\.)?{re.escape(check(network, count))}\.({first})\..*"]
-    if isinstance(also, str):
-        parts.append(also)
-    elif also:
-        parts += [rf"(.*\.)?{re.escape(each)}" for each in sorted(also)]
-    return "|".join(f"({part})" for part in parts)
+def first(network: Any, count: int) -> str:
+    """A regular expression of all that is in the first `count` layers."""
+    numbers = "|".join(map(str, range(count)))
+    return rf"(.*\.)?{re.escape(check(network, count))}\.({numbers})\..*"

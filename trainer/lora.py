@@ -20,6 +20,8 @@ ALL_LINEAR = "all-linear"
 # Fields whose type peft states less exactly than they have it.
 HINTS = {"rank_pattern": dict[str, int] | None, "alpha_pattern": dict[str, float] | None}
 PISSA = re.compile(r"pissa_niter_\d+")
+# What peft trains besides the LoRA matrices, yet takes for linear layers like others.
+HEADS = {"TOKEN_CLS": ["classifier", "score"], "QUESTION_ANS": ["qa_outputs"]}
 # These want the network to see rows before the first step; a trial has no such pass.
 FROM_DATA = ("eva", "corda", "lora_ga")
 WRAPPED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Embedding, Conv1D)
@@ -41,6 +43,8 @@ def lora_config(given: Mapping[str, object], task_type: str | None) -> LoraConfi
             f"init_lora_weights {typed['init_lora_weights']!r} needs a pass over the data first, "
             "which a trial does not make; pissa, olora, orthogonal and gaussian need none.",
         )
+    if typed["target_modules"] == ALL_LINEAR:
+        typed.setdefault("exclude_modules", HEADS.get(task_type or ""))
     typed.setdefault("r", LoraConfig().r)
     typed.setdefault("lora_alpha", 2 * typed["r"])
     if typed["target_modules"] == ALL_LINEAR and typed.get("layers_to_transform") is not None:
@@ -64,8 +68,11 @@ def with_lora(
     """
     if config.target_modules is None:
         config.target_modules = _linear(network, heads)
-    if frozen_layers:
-        config.exclude_modules = layers.excluded(network, frozen_layers, config.exclude_modules)
+    excluded = [layers.first(network, frozen_layers)] if frozen_layers else []
+    if config.target_modules == ALL_LINEAR and config.task_type is None:
+        excluded += [rf"{re.escape(name)}(\..*)?" for name in heads]
+    if excluded:
+        config.exclude_modules = _either(excluded, config.exclude_modules)
     if heads:
         config.modules_to_save = list(dict.fromkeys([*(config.modules_to_save or ()), *heads]))
     _check_names(network, config)
@@ -87,6 +94,12 @@ def heads(network: Any) -> tuple[str, ...]:
         for name, part in network.named_children()
         if name != network.base_model_prefix and any(True for _ in part.parameters())
     )
+
+
+def _either(patterns: Sequence[str], given: Any) -> str:
+    """One regular expression of some and of an `exclude_modules` as peft takes it."""
+    names = [given] if isinstance(given, str) else [rf"(.*\.)?{re.escape(x)}" for x in given or ()]
+    return "|".join(f"({each})" for each in (*patterns, *sorted(names)))
 
 
 def _check_names(network: Any, config: LoraConfig) -> None:

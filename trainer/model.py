@@ -42,6 +42,12 @@ class Weights:
     attn_implementation: str | None = None
     adapter: Path | None = None
 
+    @property
+    def tokenizer(self) -> Path:
+        """The folder of the tokenizer: the adapter's, if it brings one."""
+        own = self.adapter and any(self.adapter.glob("tokenizer*"))
+        return self.adapter if self.adapter and own else self.folder
+
 
 def find(config: TrialConfig) -> Weights:
     """The model of a trial, downloaded if it is a hub name that is not in the cache."""
@@ -55,6 +61,7 @@ def find(config: TrialConfig) -> Weights:
     )
     base = adapters.base_of(folder, config.model_uri)
     if base is None:
+        architecture.check_folder(folder, config.model_uri)
         return weights
     if config.quantization:
         raise TrialError(
@@ -90,16 +97,13 @@ def load_tokenizer(weights: Weights, **options: Any) -> Any:
 
     That is a token which the model knows already, so that its embeddings stay as they are.
     """
-    architecture.check_folder(weights.folder, weights.uri)
-    own = weights.adapter and any(weights.adapter.glob("tokenizer*"))
-    folder = weights.adapter if own else weights.folder
     try:
         tokenizer = AutoTokenizer.from_pretrained(
-            folder, trust_remote_code=weights.trust_remote_code, **options
+            weights.tokenizer, trust_remote_code=weights.trust_remote_code, **options
         )
     except UNREADABLE as error:
         raise _unreadable(weights, "tokenizer", error) from error
-    size = json.loads((weights.folder / "config.json").read_text()).get("vocab_size", NO_LIMIT)
+    size = _vocabulary(weights.folder)
     if tokenizer.pad_token is None or tokenizer.pad_token_id >= size:
         known = (tokenizer.eos_token, tokenizer.unk_token, tokenizer.bos_token, tokenizer.sep_token)
         usable = (t for t in known if t and tokenizer.convert_tokens_to_ids(t) < size)
@@ -113,14 +117,22 @@ def load_tokenizer(weights: Weights, **options: Any) -> Any:
     return tokenizer
 
 
+def _vocabulary(folder: Path) -> int:
+    file = folder / architecture.CONFIG
+    return (
+        int(json.loads(file.read_text()).get("vocab_size", NO_LIMIT)) if file.exists() else NO_LIMIT
+    )
+
+
 def load(kind: Any, weights: Weights, **options: Any) -> Any:
     """The network, by the class `kind` (an AutoModelFor…), on the CPU and in float32.
 
     A quantised one is on the trial's own device.
     """
-    architecture.check_folder(weights.folder, weights.uri, needs_weights=True)
+    architecture.check_folder(weights.folder, weights.uri)
     config = architecture.read_config(weights.folder, weights.uri, weights.trust_remote_code)
     architecture.check_kind(kind, config, weights.uri)
+    architecture.check_weights(weights.folder, weights.uri)
     if weights.attn_implementation:
         options["attn_implementation"] = weights.attn_implementation
     if weights.quantization:

@@ -6,6 +6,7 @@ import hashlib
 import importlib.util
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,7 +16,12 @@ from trainer.errors import TrialError
 DEFAULT = "default"
 HUB_PREFIXES = ("hf://datasets/", "hf://")
 _REPO_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
-_DATA_SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".parquet")
+# The endings of data files, each with what `datasets` calls their format.
+DATA_FORMATS: Mapping[str, str] = {
+    **{".csv": "csv", ".tsv": "csv", ".json": "json", ".jsonl": "json", ".ndjson": "json"},
+    **{".parquet": "parquet", ".txt": "text"},
+}
+_DATA_SUFFIXES = tuple(DATA_FORMATS) + tuple(f"{ending}.gz" for ending in DATA_FORMATS)
 
 Noun = Literal["model", "dataset"]
 NOT_FOUND = {"model": "ModelNotFound", "dataset": "DatasetNotFound"}

@@ -15,7 +15,7 @@ from peft import LoraConfig
 from torch import distributed
 from transformers import PrinterCallback, Trainer, TrainingArguments, set_seed
 
-from trainer import data, layers, lora, model, provenance, quantised, tasks
+from trainer import cache, data, layers, lora, model, provenance, quantised, tasks
 from trainer.arguments import refused, renamed, training_arguments
 from trainer.config import OWN_DEFAULTS, TASK_METRICS, TrialConfig
 from trainer.loop import WatchedTrainer
@@ -69,7 +69,7 @@ def prepare(config: TrialConfig, output_dir: Path, recorder: Recorder) -> Prepar
     if config.quantization:
         quantised.check()
     splits = data.load_splits(config.dataset, config.s3)
-    recorder.facts["data_fingerprint"] = provenance.data_fingerprint(splits)
+    fingerprint = recorder.facts["data_fingerprint"] = provenance.data_fingerprint(splits)
     task = kind.read(splits, config, recorder.warn)
     recorder.facts["rows"] = task.counts()
     weights = model.find(config)
@@ -86,7 +86,8 @@ def prepare(config: TrialConfig, output_dir: Path, recorder: Recorder) -> Prepar
         args.train_batch_size * args.world_size * args.gradient_accumulation_steps
     )
     recorder.facts["trainable_parameters"] = sum(p.numel() for p in trainable(network).values())
-    encoded = task.encode(processor, max_length)
+    mark = cache.key(config, max_length, fingerprint, weights.tokenizer)
+    encoded = cache.encoded(task, processor, max_length, mark, recorder.warn)
     metrics = [f"eval_{name}" for name in ("loss", *TASK_METRICS[config.transformer_type])]
     watch = Watch(recorder, metrics, network if config.save_best else None)
     trainer = _trainer(network, args, task, encoded, task.collator(processor), watch)

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from bot import trial_check
 from bot.engines import (
     endings,
     katib_adopt,
@@ -101,8 +102,13 @@ class KatibEngine:
 
     def check(self, spec: TuneSpec, channel: str | None = None) -> tuple[SpecError, ...]:
         """What would be refused: by us, or by the cluster in a dry run of every object."""
-        if found := (*self._places.refusal(spec, channel), *katib_command.refusals(spec)):
-            return found
+        refused = (
+            *self._places.refusal(spec, channel),
+            *trial_check.problems(spec),
+            *katib_command.refusals(spec),
+        )
+        if refused:
+            return refused
         if self._found(spec.name):
             known = taken(spec.name)
             return (SpecError(known.message, hint=known.hint, field=known.field),)

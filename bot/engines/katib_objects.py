@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from pydantic import Field
 
-from bot import algorithms
+from bot import algorithms, trial_check
 from bot.engines import katib_command
 from bot.engines.katib_command import SHELL, WORKSPACE, is_distributed, placeholder
 from bot.engines.katib_template import CONTAINER, POD_SPEC, TrialTemplate, merged
@@ -50,9 +50,9 @@ def as_yaml(spec: TuneSpec, cluster: Cluster) -> str:
     """Every object of the Experiment as YAML documents, in the order in which they are created.
 
     Raises:
-        SpecError: a value that cannot pass through Katib.
+        SpecError: what a trial would refuse, or a value that cannot pass through Katib.
     """
-    if refused := tuple(katib_command.refusals(spec)):
+    if refused := (*trial_check.problems(spec), *katib_command.refusals(spec)):
         raise SpecError.of(refused)
     documents = objects(spec, cluster)
     return yaml.safe_dump_all(documents, sort_keys=False, allow_unicode=True, width=100)

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterator
 
+from bot import trial_check
 from bot.errors import SpecError
 from bot.spec import FIELDS, TuneSpec
 
@@ -50,17 +51,18 @@ def refusals(spec: TuneSpec, *, allow_code: bool, cores: int, gpus: int) -> Iter
         if field in spec.model_fields_set and getattr(spec, field) != FIELDS[field].get_default():
             shown = f"`{field}={getattr(spec, field)}`"[:80]
             yield SpecError(f"{shown} cannot be had here: {why}.", field=field)
-    if spec.transformer_type != "AutoModelForSequenceClassification" and not spec.is_custom:
-        yield SpecError(
-            f"`{spec.transformer_type}` cannot be trained here yet.",
-            hint="Take AutoModelForSequenceClassification.",
-            field="transformer_type",
-        )
+    yield from trial_check.problems(spec)
     if spec.objective_source and not allow_code:
         yield SpecError(
             "Python code from a spec is not run here.",
             hint="Whoever runs the bot can allow it.",
             field="objective_source",
+        )
+    if spec.trust_remote_code and not allow_code:
+        yield SpecError(
+            "Python code that comes with a model is not run here.",
+            hint="Whoever runs the bot can allow it; else leave `trust_remote_code` out.",
+            field="trust_remote_code",
         )
     yield from _resources(spec, cores, gpus)
 

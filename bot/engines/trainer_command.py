@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from bot.spec import Frozen, Parameter, Scalar, TuneSpec
+from bot.spec import FIELDS, Frozen, Parameter, Scalar, TuneSpec
 from bot.status import Observation
 
 # The folder that holds both `bot` and `trainer`: where trials find the trial program.
@@ -76,8 +76,16 @@ def fetch_command(spec: TuneSpec, python: str = sys.executable) -> tuple[str, ..
 _FIELDS = (
     "model-uri", "transformer-type", "num-labels", "max-length", "method", "dataset", "split",
     "eval-split", "text-column", "label-column", "seed", "s3-endpoint-url", "s3-bucket-name",
-    "s3-file-key", "s3-region-name",
+    "s3-file-key", "s3-region-name", "quantization", "test-split", "loss-on",
 )  # fmt: skip
+# Flags without a value; they are written only where the field is not at its default.
+_SWITCHES: Mapping[str, str] = {
+    "trust-remote-code": "trust_remote_code",
+    "streaming": "streaming",
+    "packing": "packing",
+    "retry-out-of-memory": "retry_out_of_memory",
+    "no-checkpoints": "checkpoints",
+}
 
 
 def read_command(words: Sequence[str]) -> dict[str, Any] | None:
@@ -88,6 +96,7 @@ def read_command(words: Sequence[str]) -> dict[str, Any] | None:
     if tuple(words[1:3]) != ("-m", "trainer"):
         return None
     flags = dict(word[2:].split("=", 1) for word in words if word.startswith("--") and "=" in word)
+    switches = {_SWITCHES[word[2:]] for word in words if word[2:] in _SWITCHES}
     try:
         if words[3:4] == ["objective"]:
             return {
@@ -98,9 +107,11 @@ def read_command(words: Sequence[str]) -> dict[str, Any] | None:
         fields: dict[str, Any] = {f.replace("-", "_"): flags[f] for f in _FIELDS if f in flags}
         fields["training_parameters"] = json.loads(flags["training-parameters"])
         fields["lora_config"] = json.loads(flags.get("lora-config", "{}"))
+        if "columns" in flags:
+            fields["columns"] = json.loads(flags["columns"])
     except (KeyError, ValueError, zlib.error):
         return None
-    return fields
+    return fields | {field: not FIELDS[field].default for field in switches}
 
 
 def trial_environment(spec: TuneSpec, threads: int) -> dict[str, str]:
@@ -144,15 +155,29 @@ def _training_flags(
         **_data_flags(spec),
         "split": spec.split,
         "eval-split": spec.eval_split,
+        "test-split": spec.test_split,
+        "columns": json.dumps(dict(spec.columns)) if spec.columns else None,
         "text-column": spec.text_column,
         "label-column": spec.label_column,
+        "loss-on": spec.loss_on,
+        "quantization": spec.quantization,
         "training-parameters": _values(spec.training_parameters, parameters),
         "lora-config": _values(spec.lora_config, parameters) if spec.method == "lora" else None,
         "objective-metric": spec.objective_metric_name,
         "objective-type": spec.objective_type,
         "seed": spec.seed,
+        "deadline-seconds": _own_deadline(spec.trial_active_deadline_seconds),
+        "push-metrics": spec.metrics_collector == "Push",
+        **{flag: getattr(spec, f) != FIELDS[f].default for flag, f in _SWITCHES.items()},
         "output-dir": output_dir,
     }
+
+
+def _own_deadline(seconds: int | None) -> int | None:
+    """When a trial ends by itself, so that it can still say what it found: a little earlier."""
+    if seconds is None:
+        return None
+    return max(1, seconds - max(2, min(60, seconds // 20)))
 
 
 def _objective_flags(
@@ -187,7 +212,11 @@ def _values(asked: Mapping[str, Any], searched: Mapping[str, Scalar]) -> str:
 
 def _written(flags: Mapping[str, object]) -> tuple[str, ...]:
     # NB: `--name=value` in one word: a value may begin with a dash.
-    return tuple(f"--{name}={value}" for name, value in flags.items() if value is not None)
+    return tuple(
+        f"--{name}" if value is True else f"--{name}={value}"
+        for name, value in flags.items()
+        if value is not None and value is not False
+    )
 
 
 class MetricLine(Frozen):

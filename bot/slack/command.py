@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bot.errors import SpecError
-from bot.hyperparameters import LORA, TRAINING, Kind
+from bot.hyperparameters import Kind
 from bot.slack import quotes, values
 from bot.slack.line import LineError as LineError
 from bot.slack.line import Problem, Span, line_error, scan, without_secrets
 from bot.slack.line import point as point
 from bot.slack.quotes import Unreadable
-from bot.slack.reader import FUNCTION, Reader, ReadFile, Unknown, route
+from bot.slack.reader import FUNCTION, KINDS, Reader, ReadFile, Unknown, route
 from bot.slack.verbs import NO_WORDS, VERBS, Verb, Words, read_words, verb_of
 from bot.slack.words import CALLED, PREFIXES, SHORT_OF, show_field
 from bot.slack.words import Word as Word
@@ -175,8 +175,9 @@ def _shown_words(left: dict[str, Any], spec: TuneSpec) -> Iterator[str]:
             yield f"objective={spec.objective_type}:{value}"
         elif name == "objective_type" and "objective_metric_name" in left:
             continue
-        elif name == "env_per_trial" and value:
-            yield from (f"env.{key}={quotes.show_text(text)}" for key, text in value.items())
+        elif name in ("env_per_trial", "columns") and value:
+            prefix = PREFIX_OF[name]
+            yield from (f"{prefix}.{key}={quotes.show_text(text)}" for key, text in value.items())
         elif name in HYPERPARAMETER_FIELDS and value:
             yield from (_show_word(name, *item, custom=spec.is_custom) for item in value.items())
         else:
@@ -199,7 +200,7 @@ def _show_prefixed(field: str, name: str, value: Any) -> str:
 
 def _show_hyperparameter(field: str, name: str, value: Any) -> str:
     if not field:
-        known: set[Kind | None] = {kinds[name] for kinds in (TRAINING, LORA) if name in kinds}
+        known: set[Kind | None] = {kinds[name] for kinds in KINDS.values() if name in kinds}
         shown = values.show_hyperparameter(value, (None, *known))
         return f"{name}={shown or values.show_scalar(value)}"
     try:

@@ -35,6 +35,10 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "num_labels": "Number of classes",
         "max_length": "Tokens per text",
         "model_access_token": "Secret of the model",
+        "trust_remote_code": "Run the model's own code",
+        "test_split": "Rows that no trial sees",
+        "streaming": "Read rows while training",
+        "columns": "Columns",
         "text_column": "Column of the text",
         "label_column": "Column of the label",
         "dataset_access_token": "Secret of the dataset",
@@ -44,6 +48,13 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "s3_region_name": "S3 region",
         "s3_access_key": "Secret of the S3 access key",
         "s3_secret_key": "Secret of the S3 secret key",
+    },
+    "training": {
+        "quantization": "Bits of the model's weights",
+        "loss_on": "Tokens that count",
+        "packing": "Several texts in a row",
+        "checkpoints": "Save checkpoints",
+        "retry_out_of_memory": "Once more with half the batch",
     },
     "objective": {
         "objective_goal": "Goal",
@@ -85,6 +96,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
 }
 SECTION_TITLES: Mapping[str, str] = {
     "data": "Model and data",
+    "training": "Language models, memory, checkpoints",
     "objective": "Objective, custom objective",
     "search": "Search and budget",
     "resources": "Resources of a trial",
@@ -102,8 +114,9 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "objective_strategy": (NONE, *map(str, get_args(spec.Strategy))),
     "algorithm_name": tuple(n for n, a in algorithms.ALGORITHMS.items() if not a.refused),
     "early_stopping": (NONE, *algorithms.EARLY_STOPPING),
-    "known_good_trial": ("true", "false"),
-    "retain_trials": ("true", "false"),
+    "quantization": (NONE, *spec.choices("quantization")),
+    "loss_on": (NONE, *spec.choices("loss_on")),
+    **{name: ("true", "false") for name, value in DEFAULTS.items() if isinstance(value, bool)},
     "metrics_collector": spec.choices("metrics_collector"),
     "resume_policy": spec.choices("resume_policy"),
 }
@@ -116,7 +129,7 @@ LINES = (
     "additional_metric_names", "objective_command", "packages_to_install", "pip_index_urls",
     "storage_access_modes",
 )  # fmt: skip
-PAIRS = ("algorithm_settings", "early_stopping_settings", "env_per_trial")
+PAIRS = ("algorithm_settings", "early_stopping_settings", "env_per_trial", "columns")
 MULTILINE = (*spec.HYPERPARAMETER_FIELDS, *LINES, *PAIRS, "objective_source")
 PLACEHOLDERS: Mapping[str, str] = {
     "training_parameters": "learning_rate=1e-5..1e-3:log",
@@ -125,6 +138,7 @@ PLACEHOLDERS: Mapping[str, str] = {
     "max_duration_seconds": "2h",
     "trial_active_deadline_seconds": "30m",
     "env_per_trial": "NAME=value",
+    "columns": "text=review",
     "algorithm_settings": "gamma=0.25",
     "early_stopping_settings": "min_trials_required=3",
     "memory": "10Gi",

@@ -40,7 +40,7 @@ __all__ = [
 
 TITLE = "Start an Experiment"
 BANNER = "banner"
-MAX_ERRORS = 25
+MAX_ERRORS = 15
 SHIPPED = {"model_uri": "default", "dataset": "default"}
 # The texts of defaults that never change.
 STATIC = {name: fields.show(name, value) for name, value in {**fields.DEFAULTS, **SHIPPED}.items()}

@@ -7,18 +7,21 @@ from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from bot.hyperparameters import LORA, TRAINING, Kind
+from bot.hyperparameters import LORA, OWN, TRAINING, Kind
 from bot.slack import quotes, values
 from bot.slack.line import NAMED, Problem, Span, Typed, scan, without_secrets
 from bot.slack.quotes import Unreadable
 from bot.slack.words import CALLED, PREFIXES, SHORT, expected, read_field
-from bot.spec import FIELDS, HYPERPARAMETER_FIELDS
+from bot.spec import FIELDS, HYPERPARAMETER_FIELDS, is_searched
 
 Path = tuple[str, ...]
 ReadFile = Callable[[str], str]
 
-KINDS: Mapping[str, Mapping[str, Kind]] = {"training_parameters": TRAINING, "lora_config": LORA}
-KNOWN = {**dict.fromkeys(LORA, "lora_config"), **dict.fromkeys(TRAINING, "training_parameters")}
+KINDS: Mapping[str, Mapping[str, Kind]] = {
+    "training_parameters": {**TRAINING, **OWN},
+    "lora_config": LORA,
+}
+KNOWN = {name: field for field, kinds in KINDS.items() for name in kinds}
 SPEC_WORDS = {**dict.fromkeys(FIELDS), **dict.fromkeys(SHORT)}
 OBJECTIVE_FILE = "objective_file"
 CUSTOM = ("objective_function", "objective_source", "objective_image", "objective_command",
@@ -179,6 +182,11 @@ class Reader:
             yield path, values.read_hyperparameter(word.value, kind)
         elif len(path) == 2:
             yield path, quotes.read_text(word.value)
+        elif field in OWN:  # max_length: fixed it is a field, searched a hyperparameter
+            space = values.read_hyperparameter(word.value, OWN[field])
+            yield (("training_parameters", field), space) if is_searched(space) else (
+                path, read_field(field, word.value)
+            )  # fmt: skip
         elif word.name == "objective" and (found := DIRECTED.fullmatch(word.value)):
             yield ("objective_type",), found[1].lower()
             yield ("objective_metric_name",), quotes.read_text(found[2])

@@ -38,6 +38,7 @@ PREFIXES: Mapping[str, str] = {
     "lora": "lora_config",
     "parameters": "parameters",
     "env": "env_per_trial",
+    "columns": "columns",
 }
 # `tpe(gamma=0.25)` gives an algorithm and its settings.
 CALLED = {"algorithm_name": "algorithm_settings", "early_stopping": "early_stopping_settings"}
@@ -63,6 +64,8 @@ FORMS: Mapping[str, str] = {
     "algorithm_name": "name, or `name(setting=value, …)`",
     "early_stopping": "name, or `name(setting=value, …)`",
     "env_per_trial": "`env.NAME=value`",
+    "columns": "`columns.WHAT=NAME`",
+    "max_length": "a whole number; a range or a list is searched",
 }
 
 
@@ -83,7 +86,7 @@ def takes(field: str) -> Takes:
 
 
 MAPPINGS = (*HYPERPARAMETER_FIELDS, "algorithm_settings", "early_stopping_settings",
-            "env_per_trial")  # fmt: skip
+            "env_per_trial", "columns")  # fmt: skip
 
 
 def is_optional(field: str) -> bool:

@@ -23,6 +23,7 @@ from bot.status import (
     TrialCondition,
     TrialStatus,
 )
+from tests.experiments import wanted as training
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -260,7 +261,7 @@ def test_a_field_at_its_default_is_not_refused() -> None:
     assert list(refusals(asked, allow_code=True, cores=1, gpus=0)) == []
 
 
-def test_an_image_and_other_model_types_are_refused() -> None:
+def test_an_image_is_refused() -> None:
     image = spec.read(
         {
             "name": "i",
@@ -270,18 +271,23 @@ def test_an_image_and_other_model_types_are_refused() -> None:
             "parameters": {"x": {"min": 1, "max": 2}},
         }
     )
-    causal = spec.read(
-        {
-            "name": "c",
-            "model_uri": "m",
-            "dataset": "d",
-            "transformer_type": "AutoModelForCausalLM",
-            "lora_config": {"r": {"list": [8, 16]}},
-        }
+    found = list(refusals(image, allow_code=True, cores=1, gpus=0))
+    assert [error.field for error in found] == ["objective_image"]
+
+
+def test_code_that_comes_with_a_model_runs_only_where_code_is_allowed() -> None:
+    asked = training(trust_remote_code=True)
+    assert list(refusals(asked, allow_code=True, cores=1, gpus=0)) == []
+    found = list(refusals(asked, allow_code=False, cores=1, gpus=0))
+    assert [error.field for error in found] == ["trust_remote_code"]
+    assert "not run here. Whoever runs the bot can allow it" in str(found[0])
+
+
+def test_what_a_trial_would_refuse_is_refused_before_it_starts() -> None:
+    found = list(
+        refusals(training(objective_metric_name="eval_acc"), allow_code=True, cores=1, gpus=0)
     )
-    for asked, field in ((image, "objective_image"), (causal, "transformer_type")):
-        found = list(refusals(asked, allow_code=True, cores=1, gpus=0))
-        assert [error.field for error in found] == [field]
+    assert [error.field for error in found] == ["objective_metric_name"]
 
 
 @pytest.mark.parametrize(("text", "count"), [("4", 4), ("500m", 1), ("2500m", 3), ("0.5", 1)])

@@ -93,6 +93,76 @@ def test_what_was_not_asked_is_left_to_the_trial_program() -> None:
         assert flag not in flags
 
 
+EVERYTHING: dict[str, Any] = {
+    "transformer_type": "AutoModelForCausalLM",
+    "objective_metric_name": "eval_loss",
+    "objective_type": "minimize",
+    "columns": {"prompt": "question", "completion": "-answer"},
+    "test_split": "test",
+    "quantization": "4bit",
+    "loss_on": "all",
+    "trust_remote_code": True,
+    "streaming": True,
+    "packing": True,
+    "retry_out_of_memory": True,
+    "checkpoints": False,
+}
+VALUES = {"learning_rate": 2e-5, "bf16": True, "r": 9}
+# Flags that are on their way into the trial program.
+AWAITED = {
+    "quantization", "loss-on", "packing", "streaming", "trust-remote-code", "no-checkpoints",
+    "retry-out-of-memory", "deadline-seconds",
+}  # fmt: skip
+
+
+def test_the_trial_program_has_every_flag_that_can_be_written() -> None:
+    wanted = training(
+        **EVERYTHING, **S3, num_labels=2, eval_split="dev", text_column="a", label_column="b",
+        seed=1, trial_active_deadline_seconds=600, metrics_collector="Push",
+    )  # fmt: skip
+    words = trial_command(wanted, VALUES, "/o")[3:]
+    written = {word[2:].partition("=")[0] for word in words}
+    real = {
+        option.removeprefix("--")
+        for action in config.trial_parser()._actions
+        for option in action.option_strings
+    }
+    assert written - AWAITED <= real
+    assert written >= AWAITED, "whatever is awaited is written"
+    named = {name.replace("_", "-") for name in TuneSpec.model_fields} & real
+    assert named - {"max-length", "dataset"} <= written, "every field that is a flag is written"
+
+
+def test_fields_at_their_defaults_are_no_flags() -> None:
+    words = " ".join(trial_command(training(), VALUES, "/o"))
+    for name in (*EVERYTHING, "checkpoints", "no_checkpoints", "deadline_seconds", "push_metrics"):
+        if name not in ("transformer_type", "objective_metric_name", "objective_type"):
+            assert f"--{name.replace('_', '-')}" not in words
+
+
+def test_a_command_is_read_back_with_every_field() -> None:
+    fields = read_command(trial_command(training(**EVERYTHING), VALUES, "/o"))
+    assert fields is not None
+    asked = {name: value for name, value in EVERYTHING.items() if "objective" not in name}
+    assert {name: fields[name] for name in asked} == asked
+    plain = read_command(trial_command(training(), VALUES, "/o"))
+    assert plain is not None
+    assert not set(asked) - {"transformer_type"} & set(plain)
+
+
+@pytest.mark.parametrize(("asked", "own"), [(3600, 3540), (600, 570), (20, 18), (2, 1), (1, 1)])
+def test_a_trial_ends_by_itself_a_little_before_it_would_be_ended(asked: int, own: int) -> None:
+    words = trial_command(training(trial_active_deadline_seconds=asked), VALUES, "/o")
+    assert f"--deadline-seconds={own}" in words
+
+
+def test_metrics_are_pushed_only_if_that_is_how_they_are_collected() -> None:
+    words = trial_command(training(metrics_collector="Push"), VALUES, "/o")
+    assert "--push-metrics" in words
+    assert config.trial_parser().parse_args(words[3:]).push_metrics
+    assert "--push-metrics" not in trial_command(training(metrics_collector="File"), VALUES, "/o")
+
+
 def test_full_fine_tuning_has_no_lora_config() -> None:
     command = trial_command(
         training(method="full", lora_config={}), {"learning_rate": 1e-5, "bf16": True}, "/o"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bot import prior
 from bot.errors import NotFoundError, SpecError
-from bot.hyperparameters import LORA, TRAINING
+from bot.hyperparameters import LORA, OWN, TRAINING
 from bot.slack import command, verbs
 from bot.slack.command import LineError, TuneCommand, parse_tune
 from bot.slack.verbs import Words
@@ -290,6 +290,18 @@ def test_any_other_value_is_fixed(word: str, fixed: Any) -> None:
         ("pip_index_url=<https://a.example/simple>", {"pip_index_urls": ["https://a.example/simple"]}),
         ("pip_index_urls=https://a.example/?x=1&amp;y", {"pip_index_urls": ["https://a.example/?x=1&y"]}),
         ("text_column=<http://body.py|body.py>", {"text_column": "body.py"}),
+        ("columns.text=review columns.label='the stars'",
+         {"columns": {"text": "review", "label": "the stars"}}),
+        ("packing=true loss_on=ALL", {"packing": True, "loss_on": "all"}),
+        ("quantization=4bit trust_remote_code=yes",
+         {"quantization": "4bit", "trust_remote_code": True}),
+        ("max_length=64", {"max_length": 64}),
+        ("max_length=64..256",
+         {"training_parameters": {"max_length": {"parameter_type": "int", "min": 64, "max": 256}}}),
+        ("prompt_template=chat,alpaca frozen_layers=2 train_fraction=0.5",
+         {"training_parameters": {
+             "prompt_template": {"parameter_type": "categorical", "list": ["chat", "alpaca"]},
+             "frozen_layers": 2, "train_fraction": 0.5}}),
         ("training.new_field=1 lora.new_field=a",
          {"training_parameters": {"new_field": 1}, "lora_config": {"new_field": "a"}}),
         ("training_parameters={learning_rate: 0.1} r=8",
@@ -309,11 +321,19 @@ def test_every_field_is_a_word(field: str) -> None:
             parse_tune(f"default on default {name}=")
 
 
-@pytest.mark.parametrize("name", sorted({**TRAINING, **LORA}))
+@pytest.mark.parametrize("name", sorted({**TRAINING, **OWN, **LORA}))
 def test_every_hyperparameter_is_a_word(name: str) -> None:
     typed = "training.seed" if name == "seed" else name
-    found = data(f"{typed}=true,false" if {**TRAINING, **LORA}[name] == "bool" else f"{typed}=1,2")
-    assert list(found) == ["training_parameters" if name in TRAINING else "lora_config"]
+    is_bool = {**TRAINING, **OWN, **LORA}[name] == "bool"
+    found = data(f"{typed}=true,false" if is_bool else f"{typed}=1,2")
+    assert list(found) == ["lora_config" if name in LORA else "training_parameters"]
+
+
+@pytest.mark.parametrize("text", ["max_length=64...256", "max_length=long", "max_length=0.5"])
+def test_a_length_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(LineError) as caught:
+        data(text)
+    assert "`max_length`" in str(caught.value)
 
 
 def test_model_and_dataset_may_be_quoted_and_named() -> None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from pathlib import Path
 
 import pytest
-from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
+from datasets import Dataset
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -203,49 +202,3 @@ def test_parts_are_nested_and_have_every_label_in_its_share(
             taken = sum(labels[i] == label for i in part)
             assert taken >= 1
             assert abs(taken - count * value) <= len(counts) / 2 + 1
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "rows"
-
-
-def test_every_format_is_read_to_the_same_rows(folder: Path) -> None:
-    folder.mkdir()
-    rows(10).to_csv(folder / "a.csv", index=False)
-    rows(10).to_csv(folder / "a.tsv", index=False, sep="\t")
-    rows(10).to_json(folder / "a.jsonl")
-    rows(10).to_parquet(folder / "a.parquet")
-    for name in ("a.csv", "a.tsv", "a.jsonl", "a.parquet"):
-        splits = data.load_splits(str(folder / name))
-        assert list(splits) == ["train"], name
-        assert splits["train"][:] == rows(10)[:], name
-
-
-def test_a_folder_of_files_has_the_splits_that_their_names_say(folder: Path) -> None:
-    folder.mkdir()
-    for split in ("train", "validation"):
-        rows(10).to_parquet(folder / f"{split}.parquet")
-    assert list(data.load_splits(str(folder))) == ["train", "validation"]
-
-
-def test_what_save_to_disk_wrote_is_read_with_its_labels(folder: Path) -> None:
-    features = Features({"text": Value("string"), "label": ClassLabel(names=["no", "yes"])})
-    labelled_rows = rows(10).cast(features)
-    DatasetDict({"train": labelled_rows, "test": labelled_rows}).save_to_disk(folder / "two")
-    labelled_rows.save_to_disk(folder / "one")
-    assert list(data.load_splits(str(folder / "two"))) == ["train", "test"]
-    assert data.load_splits(str(folder / "one"))["train"].features == features
-
-
-def test_a_folder_or_file_without_data_is_said_in_a_sentence(folder: Path) -> None:
-    folder.mkdir()
-    with pytest.raises(TrialError, match="cannot be read") as caught:
-        data.load_splits(str(folder))
-    assert caught.value.reason == "DatasetNotFound"
-    (folder / "rows.xlsx").write_text("x")
-    with pytest.raises(TrialError, match=r"rows.xlsx is not one of \.csv, "):
-        data.load_splits(str(folder / "rows.xlsx"))
-    (folder / "rows.json").write_text("{broken")
-    with pytest.raises(TrialError, match="cannot be read"):
-        data.load_splits(str(folder / "rows.json"))

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 FILES = {
     "AutoModelForSequenceClassification": "sequence_classification",
+    "AutoModelForTokenClassification": "token_classification",
     "AutoModelForImageClassification": "image_classification",
 }
 

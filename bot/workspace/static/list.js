@@ -10,22 +10,30 @@ const NEAR_START_PX = 500;
 /** Keeps `box` at its end while it was there; `pinned` is a ref, `away` whether something new came meanwhile. */
 function useStickToEnd(box, inner, lastTs, key) {
   const pinned = useRef(true);
+  const placed = useRef({ top: 0, height: 0 });
   const [away, setAway] = useState(false);
   const toEnd = () => {
     if (!box.current) return; // the list has just gone
     box.current.scrollTop = box.current.scrollHeight;
+    placed.current = { top: box.current.scrollTop, height: box.current.scrollHeight };
     setAway(false);
+  };
+  // A scroll's event comes with the next frame: whoever has scrolled up just now is not pulled back.
+  const follows = () => {
+    const { top, height } = placed.current;
+    const end = Math.min(top, height - (box.current?.clientHeight ?? 0));
+    return pinned.current && (box.current?.scrollTop ?? 0) >= end - NEAR_END_PX;
   };
   useLayoutEffect(() => {
     pinned.current = true;
     toEnd();
   }, [key]);
   useLayoutEffect(() => {
-    if (pinned.current) toEnd();
+    if (follows()) toEnd();
     else setAway(true);
   }, [lastTs]);
   useEffect(() => {
-    const observer = new ResizeObserver(() => pinned.current && toEnd());
+    const observer = new ResizeObserver(() => follows() && toEnd());
     observer.observe(inner.current);
     observer.observe(box.current);
     return () => observer.disconnect();

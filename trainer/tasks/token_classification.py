@@ -1,0 +1,235 @@
+"""Token classification: words and their tags, which subword stands for a word, how it is scored."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from datasets import ClassLabel, Dataset, LargeList, List, Value
+from transformers import AutoModelForTokenClassification, DataCollatorForTokenClassification
+
+from trainer import data, model
+from trainer.columns import check_column, find_column
+from trainer.config import TrialConfig
+from trainer.entities import OUTSIDE, entity_scores, is_scheme
+from trainer.errors import TrialError
+from trainer.labels import named
+from trainer.model import Weights
+from trainer.tasks.base import Collator, Encoded, Features, Task, Warn
+from trainer.tasks.sequence_classification import by_length
+
+TOKENS_COLUMNS = ("tokens", "words")
+TAGS_COLUMNS = ("ner_tags", "tags", "labels", "pos_tags")
+IGNORED = -100
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The words of each text and their tags' indices, side by side."""
+
+    words: tuple[tuple[str, ...], ...]
+    tags: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class TokenClassification(Task):
+    """What is trained on, what is evaluated on, and what the tags are called.
+
+    The first subword of a word stands for it, in training and in the scores; the others do not
+    count.
+    """
+
+    train: Rows
+    eval: Rows
+    names: tuple[str, ...]
+    warn: Warn
+
+    peft_task_type: ClassVar[str] = "TOKEN_CLS"
+
+    @classmethod
+    def read(cls, splits: data.Splits, config: TrialConfig, warn: Warn) -> Self:
+        first = data.take(splits, config.split)
+        tokens = find_column(first, "tokens", TOKENS_COLUMNS, config)
+        tags = find_column(first, "tags", TAGS_COLUMNS, config)
+        train, held_out = data.train_and_eval(
+            splits,
+            config,
+            complete=lambda rows, spec: _complete(rows, tokens, tags, spec, warn),
+            strata=lambda rows: [0] * len(rows),
+        )
+        values = {tag for rows in (train, held_out) for row in rows[tags] for tag in row}
+        feature = train.features[tags].feature
+        names, index = named(feature, values, tags, config.num_labels)
+        return cls(_rows(train, tokens, tags, index), _rows(held_out, tokens, tags, index), names,
+                   warn)  # fmt: skip
+
+    def counts(self) -> dict[str, Any]:
+        found = Counter(self.names[tag] for row in self.eval.tags for tag in row)
+        return {
+            "train": len(self.train.tags),
+            "eval": len(self.eval.tags),
+            "labels": dict(sorted(found.items())),
+            "majority": round(max(found.values()) / found.total(), 4),
+        }
+
+    def load_processor(self, weights: Weights) -> Any:
+        tokenizer = model.load_tokenizer(weights)
+        if not tokenizer.is_fast:
+            raise TrialError(
+                "ModelNotFound",
+                f"The model {weights.uri!r} has a tokenizer without fast support "
+                f"({type(tokenizer).__name__}), which does not say which word a token belongs to; "
+                "token classification needs another model.",
+            )
+        if getattr(tokenizer, "add_prefix_space", None) is False:
+            # Byte-level tokenizers (GPT-2, RoBERTa, …) take words only if each has its space.
+            tokenizer = model.load_tokenizer(weights, add_prefix_space=True)
+        return tokenizer
+
+    def load_network(self, weights: Weights, processor: Any) -> Any:
+        names = self.names
+        network = model.load(
+            AutoModelForTokenClassification,
+            weights,
+            num_labels=len(names),
+            id2label=dict(enumerate(names)),
+            label2id={name: i for i, name in enumerate(names)},
+            ignore_mismatched_sizes=True,
+        )
+        network.config.pad_token_id = processor.pad_token_id
+        return network
+
+    def encode(self, processor: Any, max_length: int | None) -> Encoded:
+        train, cut = encode(self.train, processor, max_length)
+        held_out, held_cut = encode(self.eval, processor, max_length)
+        if cut + held_cut:
+            total = sum(len(row) for rows in (self.train, self.eval) for row in rows.tags)
+            self.warn(
+                f"{cut + held_cut} of {total} words are beyond max length or have no token, and "
+                "count neither in training nor in the scores."
+            )
+        return Encoded(train, by_length(held_out))
+
+    def collator(self, processor: Any) -> Collator:
+        return DataCollatorForTokenClassification(processor)
+
+    def digest(self, logits: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return (logits.argmax(-1),)
+
+    def score(self, found: tuple[np.ndarray, ...], labels: np.ndarray) -> dict[str, float]:
+        return scores(found[0], labels, self.names)
+
+
+TASK = TokenClassification
+
+
+def _complete(rows: Dataset, tokens: str, tags: str, spec: str, warn: Warn) -> Dataset:
+    """The rows that have words and as many tags; none left is EmptyDataset."""
+    for column, what in ((tokens, "words"), (tags, "tags")):
+        check_column(rows, column, f"split {spec!r}")
+        if not isinstance(rows.features[column], (List, LargeList)):
+            raise TrialError(
+                "BadColumn",
+                f"The column {column!r} holds {rows.features[column]}, not a list of {what} per "
+                "row; name another one.",
+            )
+    held = rows.features[tokens].feature
+    if held not in (Value("string"), Value("large_string")):
+        raise TrialError("BadColumn", f"The column {tokens!r} holds lists of {held}, not of words.")
+    if not isinstance(rows.features[tags].feature, (ClassLabel, Value)):
+        raise TrialError("LabelMismatch", f"The column {tags!r} does not hold one tag per word.")
+    kept, uneven = [], 0
+    for i, (words, marks) in enumerate(zip(rows[tokens], rows[tags], strict=True)):
+        if not words or not marks or None in words or None in marks:
+            continue
+        if len(words) == len(marks):
+            kept.append(i)
+        else:
+            uneven += 1
+    lacking = len(rows) - len(kept) - uneven
+    if not kept:
+        raise TrialError(
+            "EmptyDataset",
+            f"No row of {spec!r} can be used: {lacking} of {len(rows)} lack words or tags, and in "
+            f"{uneven} {tags!r} is not as long as {tokens!r}.",
+        )
+    if uneven:
+        warn(
+            f"In {uneven} of {len(rows)} rows of {spec!r} {tags!r} is not as long as {tokens!r}; "
+            "they were left out."
+        )
+    if lacking:
+        warn(f"{lacking} of {len(rows)} rows of {spec!r} lack words or tags and were left out.")
+    return rows.select(kept) if len(kept) < len(rows) else rows
+
+
+def _rows(rows: Dataset, tokens: str, tags: str, index: dict[Any, int]) -> Rows:
+    return Rows(
+        tuple(map(tuple, rows[tokens])),
+        tuple(tuple(index[tag] for tag in row) for row in rows[tags]),
+    )
+
+
+def encode(rows: Rows, tokenizer: Any, max_length: int | None) -> tuple[list[Features], int]:
+    """Token ids of each text and, at the first token of each word, its tag; and how many words have
+    no token, because the text was cut before them or because there is nothing in them."""
+    encoded = tokenizer(
+        [list(words) for words in rows.words],
+        is_split_into_words=True,
+        truncation=True,
+        max_length=max_length,
+    )
+    features, lost = [], 0
+    for i, tags in enumerate(rows.tags):
+        labels = aligned(encoded.word_ids(i), tags)
+        lost += len(tags) - sum(label != IGNORED for label in labels)
+        features.append({**{name: encoded[name][i] for name in encoded}, "labels": labels})
+    return features, lost
+
+
+def aligned(words: Sequence[int | None], tags: Sequence[int]) -> list[int]:
+    """For each token, given the word it belongs to, the tag of a word that begins there or -100."""
+    firsts = {word: i for i, word in reversed(list(enumerate(words))) if word is not None}
+    labels = [IGNORED] * len(words)
+    for word, position in firsts.items():
+        labels[position] = tags[word]
+    return labels
+
+
+def scores(found: np.ndarray, labels: np.ndarray, names: Sequence[str]) -> dict[str, float]:
+    """accuracy of words; precision, recall and f1 of entities, or of words if no tag marks one.
+
+    Of words they are means over the tags that occur, but for `O`.
+
+    Args:
+        found, labels: the tags of each token, (rows, length); -100 in `labels` does not count.
+    """
+    counted = labels != IGNORED
+    right = found[counted] == labels[counted]
+    accuracy = {"accuracy": float(right.mean()) if len(right) else 0.0}
+    if not is_scheme(names):
+        return accuracy | word_scores(found[counted], labels[counted], names)
+    pairs = [
+        ([names[tag] for tag in said[here]], [names[tag] for tag in truth[here]])
+        for said, truth, here in zip(found, labels, counted, strict=True)
+    ]
+    return accuracy | entity_scores([said for said, _ in pairs], [truth for _, truth in pairs])
+
+
+def word_scores(found: np.ndarray, labels: np.ndarray, names: Sequence[str]) -> dict[str, float]:
+    """precision, recall and f1 of single words: means over the tags that occur, but for `O`."""
+    each = []
+    for tag in np.union1d(found, labels):
+        if names[tag] != OUTSIDE:
+            said, there = found == tag, labels == tag
+            right = float((said & there).sum())
+            sizes = (said.sum(), there.sum(), (said.sum() + there.sum()) / 2)
+            each.append([right / size if size else 0.0 for size in sizes])
+    means = np.mean(each, axis=0) if each else np.zeros(3)
+    return {
+        name: float(mean) for name, mean in zip(("precision", "recall", "f1"), means, strict=True)
+    }
