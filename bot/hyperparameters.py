@@ -67,7 +67,7 @@ OWN: Mapping[str, Kind] = {
     "frozen_layers": "int",
     "prompt_template": "text",
     "mlm_probability": "float",
-    "augment": "bool",
+    "augment": "text",
 }
 
 # peft.LoraConfig (0.21)
@@ -100,16 +100,15 @@ class Limits:
     low: float
     high: float
     words: str
-    low_counts: bool = True
+    excluded: tuple[float, ...] = ()
 
     def hold(self, value: float) -> bool:
-        above = value >= self.low if self.low_counts else value > self.low
-        return above and value <= self.high
+        return self.low <= value <= self.high and value not in self.excluded
 
 
 LIMITS: Mapping[str, Limits] = {
     "max_length": Limits(3, math.inf, "3 or more"),
-    "train_fraction": Limits(0, 1, "above 0 and at most 1", low_counts=False),
+    "train_fraction": Limits(0, 1, "above 0 and at most 1", (0,)),
     "frozen_layers": Limits(0, math.inf, "0 or more"),
-    "mlm_probability": Limits(0, 1, "above 0 and at most 1", low_counts=False),
+    "mlm_probability": Limits(0, 1, "above 0 and below 1", (0, 1)),
 }

@@ -152,6 +152,7 @@ KNOWN_GOOD: Mapping[str, Prior] = {
     "train_fraction": Prior(1.0, "All rows: fewer are for trials that shall be quick."),
     "frozen_layers": Prior(0, "LoRA leaves the weights alone anyway; freezing saves memory."),
     "mlm_probability": Prior(0.15, "15 % of the tokens, as BERT was trained."),
+    "augment": Prior("none", "The pictures as they are; with few of them, turned ones help."),
 }
 SMALL_DROPOUT = Prior(
     0.0, "On a CPU dropout costs a quarter of a small model's training, and it changes little."

@@ -161,7 +161,11 @@ class TuneSpec(Frozen):
 
     name: str = _field("Experiment", "Name of the Experiment: a-z, 0-9 and -, up to 40.", "")
 
-    model_uri: str = _field("Model", "Hub id, folder, `package:NAME/path`, or `default`.", "")
+    model_uri: str = _field(
+        "Model",
+        "Hub id, folder, `package:NAME/path`, `s3://bucket/key`, `default` or `smollm2`.",
+        "",
+    )
     transformer_type: TransformerType = _field(
         "Model", "Class that loads the model.", "AutoModelForSequenceClassification"
     )
@@ -173,6 +177,9 @@ class TuneSpec(Frozen):
     method: Literal["lora", "full"] = _field("Model", "Train LoRA adapters or all weights.", "lora")
     quantization: Literal["4bit", "8bit"] | None = _field(
         "Model", "Load the model's weights in 4 or 8 bits, under LoRA adapters (QLoRA).", None
+    )
+    attn_implementation: Literal["sdpa", "eager", "flash_attention_2", "flex_attention"] | None = (
+        _field("Model", "How attention is computed; else as the model says, mostly sdpa.", None)
     )
     trust_remote_code: bool = _field(
         "Model", "Run the Python code that comes with the model; only if you trust its authors.",
@@ -257,6 +264,9 @@ class TuneSpec(Frozen):
     )
     retry_out_of_memory: bool = _field(
         "Budget", "A trial that runs out of memory goes on once with half the batch.", False
+    )
+    save_best: bool = _field(
+        "Budget", "Keep each trial's best weights, for `python -m trainer export`.", False
     )
     checkpoints: bool = _field(
         "Budget", "Save checkpoints, from which an interrupted trial goes on.", True
@@ -401,8 +411,9 @@ def _sentence(name: str, item: Any) -> str:
 HYPERPARAMETER_FIELDS = ("training_parameters", "lora_config", "parameters")
 TRAINER_FIELDS = (
     "model_uri", "dataset", "training_parameters", "lora_config", "quantization",
+    "attn_implementation",
     "trust_remote_code", "test_split", "streaming", "columns", "loss_on", "packing",
-    "retry_out_of_memory",
+    "retry_out_of_memory", "save_best",
 )  # fmt: skip
 METRIC = re.compile(r"[\w|-]+")
 
@@ -445,6 +456,7 @@ def _identity(spec: TuneSpec) -> Iterator[SpecError]:
 
 
 S3_FIELDS = ("s3_endpoint_url", "s3_bucket_name", "s3_file_key")
+S3_PREFIX = "s3://"
 S3_OPTIONS = ("s3_region_name", "s3_access_key", "s3_secret_key")
 SECRET_FIELDS = ("model_access_token", "dataset_access_token", "s3_access_key", "s3_secret_key")
 
@@ -452,7 +464,7 @@ SECRET_FIELDS = ("model_access_token", "dataset_access_token", "s3_access_key", 
 def _source(spec: TuneSpec) -> Iterator[SpecError]:
     if not spec.is_custom:
         for field in ("model_uri", "dataset"):
-            from_s3 = field == "dataset" and any(getattr(spec, each) for each in S3_FIELDS)
+            from_s3 = field == "dataset" and has_data_in_s3(spec.__dict__)
             if not getattr(spec, field) and not from_s3:
                 yield SpecError(
                     f"`{field}` is missing.", hint="`default` names the shipped one.", field=field
@@ -468,18 +480,26 @@ def _source(spec: TuneSpec) -> Iterator[SpecError]:
             )
 
 
+def has_data_in_s3(data: Mapping[str, Any]) -> bool:
+    """Whether spec data name a dataset in S3; an address alone may be a model's."""
+    is_models = str(data.get("model_uri") or "").startswith(S3_PREFIX)
+    return any(data.get(field) for field in (S3_FIELDS[1:] if is_models else S3_FIELDS))
+
+
 def _s3(spec: TuneSpec) -> Iterator[SpecError]:
     given = [field for field in (*S3_FIELDS, *S3_OPTIONS) if getattr(spec, field)]
+    is_data = has_data_in_s3(spec.__dict__)
     if not given:
         return
     if spec.is_custom:
         yield SpecError(f"A custom objective takes no `{given[0]}`.", field=given[0])
         return
     keys = S3_OPTIONS[1:] if any(field in given for field in S3_OPTIONS[1:]) else ()
-    for field in (*S3_FIELDS, *keys):
+    is_models = spec.model_uri.startswith(S3_PREFIX) and not is_data
+    for field in (*(S3_FIELDS[:1] if is_models else S3_FIELDS), *keys):
         if field not in given:
             yield SpecError(f"`{given[0]}` also needs `{field}`.", field=field)
-    if spec.dataset:
+    if spec.dataset and is_data:
         yield SpecError(
             f"The data come from one place, not from `{spec.dataset}` and from S3.", field="dataset"
         )

@@ -126,6 +126,16 @@ def _data(spec: TuneSpec) -> Iterator[SpecError]:
                 hint="Keep one of them.",
                 field="columns",
             )
+    known = tasks.COLUMNS[spec.transformer_type]
+    asked = [(name, "columns") for name in spec.columns]
+    asked += [(n, f"{n}_column") for n in ("text", "label") if getattr(spec, f"{n}_column")]
+    for name, field in asked:
+        if name not in known:
+            yield SpecError(
+                f"{spec.transformer_type} has no use for a column `{name}`; it takes "
+                f"{_listed(known)}.",
+                field=field,
+            )
     if spec.test_split and spec.test_split in (spec.split, spec.eval_split):
         yield SpecError(
             f"`test_split` is `{spec.test_split}`, which every trial sees.",

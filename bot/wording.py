@@ -39,9 +39,15 @@ TRIAL_COLOURS: Mapping[TrialCondition, str] = {
 # What to do about a failure whose own sentence need not say it.
 REMEDIES: Mapping[str, str] = {
     "OutOfMemory": "Use a smaller per_device_train_batch_size, max_length or "
-    "parallel_trial_count, or give the trials more memory.",
+    "parallel_trial_count, give the trials more memory, or let them go on with half the batch: "
+    "retry_out_of_memory=true.",
     "Diverged": "Lower the upper end of learning_rate.",
     "Deadline": "Give trials more time (deadline=…), or fewer rows or epochs.",
+    "DeadlineExceeded": "Nothing was evaluated in time: give trials more time (deadline=…), or "
+    "fewer rows.",
+    "DiskFull": "Free some space, or write less: checkpoints=false.",
+    "NotPushed": "Look whether trials may reach Katib's DB manager, or take "
+    "metrics_collector=StdOut.",
     "Killed": "Something outside ended it: look for a machine that is short of memory.",
     "Evicted": "Its node was short of something: say what trials need (memory=…), or try it again.",
     "Preempted": "Try it again, or give trials a higher priority class in the trial template.",

@@ -249,6 +249,19 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
 }
 
 
+def test_a_model_in_s3_needs_an_address_and_leaves_the_dataset_where_it_is() -> None:
+    model = {**BASE, "model_uri": "s3://models/llama", "s3_endpoint_url": "https://s3.example"}
+    assert read(model).dataset == "default"
+    keys = {"s3_access_key": "s3/access", "s3_secret_key": "s3/secret"}
+    assert read({**model, **keys}).s3_uri == ""
+    both = read({**BASE, **S3, "model_uri": "s3://models/llama"})
+    assert both.s3_uri == "s3://reviews/imdb/train"
+    assert [e.field for e in refusals({**model, "dataset": ""})] == ["dataset"]
+    assert [
+        e.field for e in refusals({**model, "s3_endpoint_url": None, "s3_region_name": "eu"})
+    ] == ["s3_endpoint_url"]
+
+
 @pytest.mark.parametrize(("data", "field", "words"), REFUSED.values(), ids=REFUSED)
 def test_what_cannot_run_is_refused_at_once(data: dict[str, Any], field: str, words: str) -> None:
     found = refusals(data)

@@ -39,7 +39,7 @@ def test_every_types_objective_is_one_of_its_metrics() -> None:
 
 def test_hyperparameters_of_ours_are_those_of_the_trial_program_with_their_kinds() -> None:
     kinds = {int: "int", float: "float", bool: "bool", str: "text"}
-    real = {name: kinds[each] for name, each in config.OWN_PARAMETERS.items()}
+    real = {name: kinds.get(each, "text") for name, each in config.OWN_PARAMETERS.items()}
     assert real.items() <= hyperparameters.OWN.items()
     assert not set(hyperparameters.OWN) & {*hyperparameters.TRAINING, *hyperparameters.LORA}
 
@@ -125,6 +125,7 @@ def test_what_means_nothing_to_a_type_is_refused(
         ({"frozen_layers": {"min": -2, "max": 4}}, "0 or more, not -2."),
         ({"frozen_layers": 1.5}, "`frozen_layers` is a whole number, not 1.5."),
         ({"frozen_layers": "all"}, "`frozen_layers` is a number, not `all`."),
+        ({"train_fraction": {"min": 0.0, "max": 0.5}}, "above 0 and at most 1, not 0.0."),
         ({"train_fraction": 0}, "above 0 and at most 1, not 0."),
         ({"train_fraction": {"list": [0.5, 2]}}, "above 0 and at most 1, not 2."),
         ({"max_length": {"min": 1, "max": 256}}, "3 or more, not 1."),
@@ -157,8 +158,26 @@ def test_hyperparameters_of_ours_within_their_limits_are_searched() -> None:
         ),
         ({"method": "full", "quantization": "4bit"}, "quantization"),
         ({"text_column": "a", "columns": {"text": "b"}}, "columns"),
+        ({"columns": {"texts": "b"}}, "columns"),
         ({"eval_split": "test", "test_split": "test"}, "test_split"),
     ],
 )
 def test_what_contradicts_itself_is_refused(fields: dict[str, Any], field: str) -> None:
     assert [error.field for error in found(**fields)] == [field]
+
+
+def test_a_column_that_a_type_has_no_use_for_is_refused_with_those_it_has() -> None:
+    (error,) = found("QuestionAnswering", text_column="body")
+    assert error.field == "text_column"
+    assert str(error) == (
+        "AutoModelForQuestionAnswering has no use for a column `text`; it takes question, context, "
+        "answers, answer and answer_start."
+    )
+    assert found("CausalLM", columns={"prompt": "ask", "completion": "say"}) == []
+    assert found("TokenClassification", columns={"tokens": "words", "tags": "ner"}) == []
+
+
+def test_the_columns_of_every_type_are_those_that_its_trials_take() -> None:
+    assert set(tasks.COLUMNS) == set(config.TRANSFORMER_TYPES)
+    for kind, keys in getattr(config, "COLUMN_KEYS", {}).items():
+        assert set(tasks.COLUMNS[kind]) == set(keys), kind

@@ -1,4 +1,4 @@
-"""The command line: `python -m trainer <flags>`, `… fetch`, `… objective`."""
+"""The command line: `python -m trainer <flags>`, `… fetch`, `… export`, `… objective`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from trainer.result import Recorder
 
 def main(argv: Sequence[str]) -> int:
     """Runs one command; returns its exit code."""
-    commands = {"fetch": _fetch, "objective": _objective}
+    commands = {"fetch": _fetch, "export": _export, "objective": _objective}
     if argv and argv[0] in commands:
         return commands[argv[0]](argv[1:])
     return _trial(argv)
@@ -119,8 +119,21 @@ def _fetch(argv: Sequence[str]) -> int:
     _quiet()
     from trainer import fetch
 
+    return _ended(lambda: fetch.run(args, lambda line: print(line, flush=True)))
+
+
+def _export(argv: Sequence[str]) -> int:
+    from trainer import export
+
+    args = export.parser().parse_args(argv)
+    _quiet()
+    return _ended(lambda: print(export.run(args)))
+
+
+def _ended(work: Callable[[], None]) -> int:
+    """Does the work; returns the exit code, after a sentence if it failed."""
     try:
-        fetch.run(args, lambda line: print(line, flush=True))
+        work()
     except (TrialError, OSError) as error:
         return complain(understand(error))
     return 0

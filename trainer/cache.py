@@ -112,13 +112,14 @@ def read(file: Path) -> Encoded | None:
         os.utime(file)  # what is used is not old
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return Encoded(*(Packed.of(index[part], body) for part in ("train", "eval")))
+    parts = (Packed.of(index[part], body) for part in ("train", "eval"))
+    return Encoded(*parts, facts=index["facts"], notes=index["notes"])
 
 
 def write(file: Path, rows: Encoded) -> None:
     """Keeps rows, if they are such as a file can hold; readers see nothing or the whole."""
     packed = {"train": pack(rows.train), "eval": pack(rows.eval)}
-    index: dict[str, Any] = {}
+    index: dict[str, Any] = {"facts": rows.facts, "notes": rows.notes}
     arrays: list[np.ndarray] = []
     start = 0
     for part, columns in packed.items():

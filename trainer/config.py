@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
-from trainer import tasks
+from trainer import prompts, tasks
 from trainer.casting import cast, cast_fields
 from trainer.errors import TrialError, nearest
 from trainer.push import ADDRESS as PUSH_ADDRESS
@@ -25,11 +25,12 @@ from trainer.sources import DEFAULT, S3Place
 
 SEQUENCE_CLASSIFICATION = "AutoModelForSequenceClassification"
 IMAGE_CLASSIFICATION = "AutoModelForImageClassification"
+CAUSAL_LM = "AutoModelForCausalLM"
 TRANSFORMER_TYPES = (
     SEQUENCE_CLASSIFICATION,
     "AutoModelForTokenClassification",
     "AutoModelForQuestionAnswering",
-    "AutoModelForCausalLM",
+    CAUSAL_LM,
     "AutoModelForMaskedLM",
     IMAGE_CLASSIFICATION,
 )
@@ -38,7 +39,7 @@ TASK_METRICS: Mapping[str, tuple[str, ...]] = {
     SEQUENCE_CLASSIFICATION: ("accuracy", "f1", "matthews"),
     "AutoModelForTokenClassification": ("accuracy", "precision", "recall", "f1"),
     "AutoModelForQuestionAnswering": ("exact_match", "f1"),
-    "AutoModelForCausalLM": ("perplexity", "token_accuracy"),
+    CAUSAL_LM: ("perplexity", "token_accuracy", "accuracy"),
     "AutoModelForMaskedLM": ("perplexity", "token_accuracy"),
     IMAGE_CLASSIFICATION: ("accuracy", "f1", "matthews"),
 }
@@ -52,14 +53,21 @@ COST_METRICS = (
 OWN_PARAMETERS: Mapping[str, Any] = {
     "max_length": int,
     "train_fraction": float,
+    "prompt_template": str,
+    "mlm_probability": float,
     "frozen_layers": int,
     "augment": Literal["none", "flip", "crop-flip"],
 }
+
+
 OWN_DEFAULTS: Mapping[str, Any] = {
     "train_fraction": 1.0,
+    "prompt_template": None,
+    "mlm_probability": 0.15,
     "frozen_layers": 0,
     "augment": "none",
 }
+COMPLETION, ALL = "completion", "all"
 QUANTIZATIONS = ("4bit", "8bit")
 ATTENTION = ("sdpa", "eager", "flash_attention_2", "flex_attention")
 S3_PREFIX = "s3://"
@@ -74,6 +82,7 @@ def metrics_of(transformer_type: str) -> tuple[str, ...]:
 EPILOG = """
 other commands:
   python -m trainer fetch        make a model and a dataset available before any trial
+  python -m trainer export       hand on a finished trial's best weights, with a model card
   python -m trainer objective    run one trial of your own Python function
 several processes:
   start it by torchrun. Batch sizes are per process: a step uses per_device_train_batch_size times
@@ -110,6 +119,10 @@ class TrialConfig:
     train_fraction: float
     frozen_layers: int
     augment: str
+    prompt_template: str | None
+    mlm_probability: float
+    loss_on: str
+    packing: bool
     objective_metric: str
     objective_type: str
     seed: int
@@ -255,6 +268,15 @@ def trial_parser() -> Parser:
     parser.add_argument(
         "--max-length", type=whole_number, default=128, metavar="N", help="tokens per text"
     )
+    parser.add_argument(
+        "--loss-on",
+        choices=(COMPLETION, ALL),
+        default=COMPLETION,
+        help="what a language model learns of chats and instructions: the answers, or everything",
+    )
+    parser.add_argument(
+        "--packing", action="store_true", help="several rows in one sequence of --max-length"
+    )
     parser.add_argument("--seed", type=whole_number, default=42, metavar="N")
     parser.add_argument(
         "--save-best", action="store_true", help="keep the best checkpoint in DIR/best"
@@ -363,6 +385,20 @@ def _check_numbers(config: TrialConfig) -> None:
         )
 
 
+def _check_language(config: TrialConfig) -> None:
+    if config.prompt_template is not None:
+        prompts.check_name(config.prompt_template)
+    if not 0 < config.mlm_probability < 1:
+        raise TrialError(
+            "BadParameter",
+            f"mlm_probability must be above 0 and below 1, not {config.mlm_probability}.",
+        )
+    if config.packing and config.transformer_type != CAUSAL_LM:
+        raise TrialError(
+            "BadParameter", f"--packing is for {CAUSAL_LM}, not for {config.transformer_type}."
+        )
+
+
 def _check_method(config: TrialConfig) -> None:
     if config.method == "full" and config.lora_config:
         raise TrialError(
@@ -396,6 +432,7 @@ def _check_objective(config: TrialConfig) -> None:
 _CHECKS: Sequence[Callable[[TrialConfig], None]] = (
     _check_type,
     _check_numbers,
+    _check_language,
     _check_method,
     _check_objective,
 )

@@ -23,8 +23,8 @@ from huggingface_hub.errors import (
 from trainer.errors import TrialError, one_line
 from trainer.sources import NOT_FOUND, Noun
 
-# Configuration, tokenizer and weights at the top of the repository: subfolders hold other formats.
-_MODEL = ("*.json", "*.txt", "*.model", "*.jinja", "*.safetensors")
+# Card, configuration, tokenizer, weights at the top of the repository: subfolders hold others.
+_MODEL = ("README.md", "*.json", "*.txt", "*.model", "*.jinja", "*.safetensors")
 _OLD_WEIGHTS = (*_MODEL, "*.bin")
 _CODE = ("*.py",)
 # The HTTP library under the hub client has changed its name before; its error is their parent.

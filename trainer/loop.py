@@ -22,6 +22,7 @@ from trainer.result import Recorder
 from trainer.tasks.base import Changing, Task
 
 NO_LABEL = -100  # PyTorch's mark for a row that does not count.
+PART = 2**22  # logits of which the loss is computed at a time; 16 MB as float32
 
 
 class WatchedTrainer(Trainer):
@@ -39,6 +40,7 @@ class WatchedTrainer(Trainer):
             preprocess_logits_for_metrics=self._digest,
             **options,
         )
+        self._loss_shifts_labels = False  # NB: else labels at the first position are not counted.
         self.costs = Costs(_gpus(self.args))
 
     def training_step(self, model: Any, inputs: Any, *more: Any) -> torch.Tensor:
@@ -102,7 +104,8 @@ class WatchedTrainer(Trainer):
     def _scores(self, found: EvalPrediction) -> dict[str, float]:
         losses, counts, *rest = (np.asarray(each) for each in found.predictions)
         row_loss = float(losses.sum(dtype=np.float64) / counts.sum())
-        return {**self._task.score(tuple(rest), np.asarray(found.label_ids)), "row_loss": row_loss}
+        scores = self._task.score(tuple(rest), np.asarray(found.label_ids))
+        return {**scores, **self._task.of_loss(row_loss), "row_loss": row_loss}
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
         order = super()._get_train_sampler(train_dataset)
@@ -189,12 +192,54 @@ def cross_entropy(
     logits: torch.Tensor, labels: torch.Tensor, smoothing: float = 0.0
 ) -> torch.Tensor:
     """The loss of each label, in their shape, and 0 where there is none; `logits` have one
-    dimension more, the classes."""
+    dimension more, the classes.
+
+    Large logits, as of large vocabularies, are taken in parts: of what the loss needs besides them
+    one part at a time is in memory, and that of rows without a label not at all.
+    """
+    rows, wanted = logits.reshape(-1, logits.shape[-1]), labels.to(logits.device).reshape(-1)
+    if logits.numel() <= PART:
+        return _losses(rows, wanted, smoothing).view(labels.shape)
+    losses: torch.Tensor = InParts.apply(rows, wanted, smoothing)
+    return losses.view(labels.shape)
+
+
+class InParts(torch.autograd.Function):
+    """The losses of many rows of logits, computed a second time for the gradients."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: torch.Tensor, wanted: torch.Tensor, smoothing: float) -> Any:
+        ctx.save_for_backward(rows, wanted)
+        ctx.smoothing = smoothing
+        losses = rows.new_zeros(wanted.shape, dtype=torch.float32)
+        for part in _parts(rows, wanted):
+            losses[part] = _losses(rows[part], wanted[part], smoothing)
+        return losses
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> Any:
+        rows, wanted = ctx.saved_tensors
+        found = torch.zeros_like(rows)
+        for part in _parts(rows, wanted):
+            own = rows[part].detach().requires_grad_()
+            with torch.enable_grad():
+                losses = _losses(own, wanted[part], ctx.smoothing)
+            [found[part]] = torch.autograd.grad(losses, own, gradients[0][part])
+        return found, None, None
+
+
+def _parts(rows: torch.Tensor, wanted: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """The indices of rows with a label, so many at a time that they are PART numbers at most."""
+    at = (wanted != NO_LABEL).nonzero().squeeze(1)
+    return at.split(max(1, PART // rows.shape[-1]))
+
+
+def _losses(rows: torch.Tensor, wanted: torch.Tensor, smoothing: float) -> torch.Tensor:
     losses: torch.Tensor = torch.nn.functional.cross_entropy(
-        logits.float().reshape(-1, logits.shape[-1]),
-        labels.to(logits.device).reshape(-1),
+        rows.float(),
+        wanted,
         ignore_index=NO_LABEL,
         reduction="none",
         label_smoothing=smoothing,
     )
-    return losses.view(labels.shape)
+    return losses

@@ -17,6 +17,8 @@ from trainer.metrics import Reporter, finite, timestamp
 from trainer.push import Pusher
 
 FILE_NAME = "result.json"
+BEST = "best"  # the folder of the best weights, beside it
+BASE_CONFIG = "base_config"  # in that, where the weights are an adapter's: what it belongs to
 PHASES = ("import", "load", "train", "eval")
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig
+from peft import LoraConfig, PeftModel
 from torch import distributed
 from transformers import PrinterCallback, Trainer, TrainingArguments, set_seed
 
@@ -19,7 +19,7 @@ from trainer import cache, data, layers, lora, model, provenance, quantised, tas
 from trainer.arguments import refused, renamed, training_arguments
 from trainer.config import OWN_DEFAULTS, TASK_METRICS, TrialConfig
 from trainer.loop import WatchedTrainer
-from trainer.result import Recorder
+from trainer.result import BASE_CONFIG, BEST, Recorder
 from trainer.tasks.base import Collator, Encoded, Task
 from trainer.watch import Watch, trainable
 
@@ -42,7 +42,7 @@ def run(config: TrialConfig, output_dir: Path, recorder: Recorder) -> None:
         trainer.evaluate()
     if config.save_best and trainer.is_world_process_zero():
         watch.restore_best()
-        _save(ready, output_dir / "best")
+        _save(ready, output_dir / BEST)
     if distributed.is_available() and distributed.is_initialized():
         distributed.destroy_process_group()
 
@@ -76,6 +76,7 @@ def prepare(config: TrialConfig, output_dir: Path, recorder: Recorder) -> Prepar
     processor = task.load_processor(weights)
     set_seed(args.seed)  # NB: before the head and the LoRA matrices are drawn.
     network = task.load_network(weights, processor)
+    task = task.knowing(network)
     max_length = task.longest(config.max_length, processor, network, recorder.warn)
     network = _for_training(network, config, args, settings, task.heads(network))
     recorder.facts["parameters"] = _resolved(config, args, settings, max_length)
@@ -88,6 +89,10 @@ def prepare(config: TrialConfig, output_dir: Path, recorder: Recorder) -> Prepar
     recorder.facts["trainable_parameters"] = sum(p.numel() for p in trainable(network).values())
     mark = cache.key(config, max_length, fingerprint, weights.tokenizer)
     encoded = cache.encoded(task, processor, max_length, mark, recorder.warn)
+    recorder.facts["rows"] |= encoded.facts
+    for note in encoded.notes:
+        recorder.warn(note)
+    task.keep(encoded)
     metrics = [f"eval_{name}" for name in ("loss", *TASK_METRICS[config.transformer_type])]
     watch = Watch(recorder, metrics, network if config.save_best else None)
     trainer = _trainer(network, args, task, encoded, task.collator(processor), watch)
@@ -124,11 +129,10 @@ def _resolved(
         found |= {name: getattr(settings, name) for name in (*SHOWN_LORA, *config.lora_config)}
     plain = {name: _plain(value) for name, value in found.items()}
     own = {"max_length": max_length, "train_fraction": config.train_fraction}
-    own |= {
-        name: getattr(config, name)
-        for name in ("frozen_layers", "augment", "quantization")
-        if getattr(config, name) != OWN_DEFAULTS.get(name)
-    }
+    asked = {name: getattr(config, name) for name in OWN_DEFAULTS}
+    own |= {name: value for name, value in asked.items() if value != OWN_DEFAULTS[name]}
+    if config.quantization:
+        own["quantization"] = config.quantization
     return {"method": config.method, **own, **plain}
 
 
@@ -172,6 +176,8 @@ def _save(ready: Prepared, folder: Path) -> None:
     """The adapter (or model) and the tokenizer, as a folder that is whole or not there."""
     partial = folder.with_name(f".{folder.name}.{os.getpid()}")
     ready.network.save_pretrained(partial)
+    if isinstance(ready.network, PeftModel):
+        ready.network.get_base_model().config.save_pretrained(partial / BASE_CONFIG)
     ready.processor.save_pretrained(partial)
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)

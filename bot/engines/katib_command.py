@@ -81,7 +81,13 @@ def is_distributed(spec: TuneSpec) -> bool:
 
 
 def refusals(spec: TuneSpec) -> Iterator[SpecError]:
-    """Values that cannot pass through Katib's substitution unharmed."""
+    """Values that cannot pass through Katib's substitution unharmed, and what no pod can keep."""
+    if spec.save_best:
+        yield SpecError(
+            "`save_best` keeps nothing on a cluster: a trial's folder goes with its pod.",
+            hint="Leave it out, and train the optimum again with `python -m trainer` elsewhere.",
+            field="save_best",
+        )
     for name, space in spec.searched.items():
         for choice in space.list or ():
             if isinstance(choice, str) and (found := _UNSAFE.search(choice)):

@@ -59,6 +59,16 @@ def outcome(spec: TuneSpec, remains: Remains, verdict: Verdict | None, now: date
     )
 
 
+def can_go_on(spec: TuneSpec, remains: Remains) -> bool:
+    """Whether a trial that died with its engine is worth starting again: it has checkpoints.
+
+    A custom objective has none, and what it does may not be safe to repeat.
+    """
+    if spec.is_custom or not spec.checkpoints or remains.disk_was_full:
+        return False
+    return remains.result is None or read_result(remains.result).reason == "Killed"
+
+
 def _success(spec: TuneSpec, result: Result) -> Verdict:
     metric = spec.objective_metric_name
     if metric in result.metrics:

@@ -60,19 +60,21 @@ class TrialProcess:
     def memory_ran_out(self) -> bool:
         return oom_kills() > self._oom_kills_before
 
-    def stop(self) -> None:
-        """SIGTERM now, SIGKILL after KILL_AFTER_S; safe to repeat, returns at once."""
+    def stop(self, kill_after_s: float = KILL_AFTER_S) -> None:
+        """SIGTERM now, SIGKILL after `kill_after_s`; safe to repeat, returns at once."""
         if not self._stopping:
             self._stopping = True
-            threading.Thread(target=self._stop, name="stop", daemon=True).start()
+            stop = threading.Thread(target=self._stop, args=(kill_after_s,), name="stop")
+            stop.daemon = True
+            stop.start()
 
     def wait(self, timeout_s: float) -> bool:
         """Whether it has ended within `timeout_s`."""
         return self._ended.wait(timeout_s)
 
-    def _stop(self) -> None:
+    def _stop(self, kill_after_s: float) -> None:
         self._signal(signal.SIGTERM)
-        if not self._ended.wait(KILL_AFTER_S):
+        if not self._ended.wait(kill_after_s):
             self._signal(signal.SIGKILL)
 
     def _signal(self, number: signal.Signals) -> None:

@@ -14,10 +14,18 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from bot import prior
 from bot.engines import endings, local_process, local_status
-from bot.engines.local_outcome import Remains, Verdict, outcome
+from bot.engines.local_outcome import Remains, Verdict, can_go_on, outcome
 from bot.engines.local_process import LOG_FILE, TrialProcess, tail
 from bot.engines.local_records import Entry, StudyFile, explain
-from bot.engines.local_status import DEVICES, KNOWN_GOOD, OUTCOME, STARTED, TIME, Outcome
+from bot.engines.local_status import (
+    DEVICES,
+    GONE_ON,
+    KNOWN_GOOD,
+    OUTCOME,
+    STARTED,
+    TIME,
+    Outcome,
+)
 from bot.engines.local_study import grid_point, parameters, sampler, seed_of, suggest
 from bot.engines.local_trials import Trials, environment_of
 from bot.engines.trainer_command import DISK_FULL, fetch_command, last_words
@@ -164,8 +172,14 @@ class Search:
         if self.trials.adopt(trial.number, since, tuple(started[DEVICES])):
             return
         remains = self.trials.remains(trial.number)
+        begun = remains.result is not None or self.trials.has_begun(trial.number)
+        # NB: once: a trial that takes the whole machine with it must not do so again and again.
+        if begun and GONE_ON not in trial.user_attrs and can_go_on(self.spec, remains):
+            self.trials.forget(trial.number)
+            self._file.mark_trial(self.entry, trial.number, GONE_ON, True)
+            return
         # NB: without a result and never begun: it was asked and is started now, not asked again.
-        if remains.result is not None or self.trials.has_begun(trial.number):
+        if begun:
             self._tell(trial.number, remains, None, now)
 
     def _collect(self, number: int, now: datetime) -> None:

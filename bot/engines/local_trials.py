@@ -24,7 +24,9 @@ from bot.engines.trainer_command import (
 from bot.spec import Scalar, TuneSpec
 from bot.status import TrialCondition
 
-INTERRUPT_WAIT_S = 5.0
+# A trial that is interrupted ends its step and writes a checkpoint, from which it goes on.
+CHECKPOINT_S = 10.0
+INTERRUPT_WAIT_S = CHECKPOINT_S + 2.0
 
 
 @dataclass
@@ -62,7 +64,7 @@ class Trials:
         threads: int,
         devices: tuple[str, ...],
     ) -> None:
-        """Start a trial.
+        """Start a trial; in a folder that holds a checkpoint of it, it goes on from there.
 
         Raises:
             OSError: its folder cannot be written, or no process can be made.
@@ -127,17 +129,20 @@ class Trials:
         return min(times, default=None)
 
     def interrupt(self) -> None:
-        """End what runs so that the next engine starts it over; what has succeeded stays."""
+        """End what runs so that the next engine goes on with it; what has succeeded stays."""
         for one in self.running.values():
-            one.process.stop()
+            one.process.stop(CHECKPOINT_S)
         for number, one in self.running.items():
             one.process.wait(INTERRUPT_WAIT_S)
-            folder = self.folder(number)
-            result = read(folder / RESULT_FILE)
+            result = read(self.folder(number) / RESULT_FILE)
             if one.verdict or (result and read_result(result).state == "Succeeded"):
                 continue
-            (folder / RESULT_FILE).unlink(missing_ok=True)
-            local_process.forget(folder)
+            self.forget(number)
+
+    def forget(self, number: int) -> None:
+        """As if a trial had never begun: it is started again, in its folder."""
+        (self.folder(number) / RESULT_FILE).unlink(missing_ok=True)
+        local_process.forget(self.folder(number))
 
     def _add(
         self, number: int, process: TrialProcess, since: datetime, devices: tuple[str, ...]

@@ -34,6 +34,7 @@ EXIT_REASONS: Mapping[int, str] = {
     5: "Diverged",
     6: "OutOfMemory",
     7: "NotFetched",
+    8: "DeadlineExceeded",
     143: "Killed",
 }
 NO_SPACE = "No space left on device"
@@ -77,6 +78,7 @@ _FIELDS = (
     "model-uri", "transformer-type", "num-labels", "max-length", "method", "dataset", "split",
     "eval-split", "text-column", "label-column", "seed", "s3-endpoint-url", "s3-bucket-name",
     "s3-file-key", "s3-region-name", "quantization", "test-split", "loss-on",
+    "attn-implementation",
 )  # fmt: skip
 # Flags without a value; they are written only where the field is not at its default.
 _SWITCHES: Mapping[str, str] = {
@@ -85,6 +87,7 @@ _SWITCHES: Mapping[str, str] = {
     "packing": "packing",
     "retry-out-of-memory": "retry_out_of_memory",
     "no-checkpoints": "checkpoints",
+    "save-best": "save_best",
 }
 
 
@@ -161,6 +164,7 @@ def _training_flags(
         "label-column": spec.label_column,
         "loss-on": spec.loss_on,
         "quantization": spec.quantization,
+        "attn-implementation": spec.attn_implementation,
         "training-parameters": _values(spec.training_parameters, parameters),
         "lora-config": _values(spec.lora_config, parameters) if spec.method == "lora" else None,
         "objective-metric": spec.objective_metric_name,

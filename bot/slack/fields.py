@@ -51,9 +51,11 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
     },
     "training": {
         "quantization": "Bits of the model's weights",
+        "attn_implementation": "Attention",
         "loss_on": "Tokens that count",
         "packing": "Several texts in a row",
         "checkpoints": "Save checkpoints",
+        "save_best": "Keep the best weights",
         "retry_out_of_memory": "Once more with half the batch",
     },
     "objective": {
@@ -96,7 +98,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
 }
 SECTION_TITLES: Mapping[str, str] = {
     "data": "Model and data",
-    "training": "Language models, memory, checkpoints",
+    "training": "Language models, memory, weights",
     "objective": "Objective, custom objective",
     "search": "Search and budget",
     "resources": "Resources of a trial",
@@ -116,6 +118,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "early_stopping": (NONE, *algorithms.EARLY_STOPPING),
     "quantization": (NONE, *spec.choices("quantization")),
     "loss_on": (NONE, *spec.choices("loss_on")),
+    "attn_implementation": (NONE, *spec.choices("attn_implementation")),
     **{name: ("true", "false") for name, value in DEFAULTS.items() if isinstance(value, bool)},
     "metrics_collector": spec.choices("metrics_collector"),
     "resume_policy": spec.choices("resume_policy"),

@@ -278,7 +278,7 @@ def _with_shipped(data: Mapping[str, Any]) -> dict[str, Any]:
     """`data` with the shipped model and dataset where none is named and one is needed."""
     if data.get("objective_function") or data.get("objective_image"):
         return dict(data)
-    from_s3 = any(data.get(field) for field in spec.S3_FIELDS)
+    from_s3 = spec.has_data_in_s3(data)
     shipped = {k: v for k, v in SHIPPED.items() if not (from_s3 and k == "dataset")}
     return {**shipped, **{k: v for k, v in data.items() if v or k not in shipped}}
 

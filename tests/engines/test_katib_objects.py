@@ -500,3 +500,31 @@ def test_a_volume_has_the_access_modes_of_the_spec_else_of_the_cluster_else_of_t
         claim = katib_objects.volume_claim(typed(words), cluster)
         assert claim is not None
         assert claim["spec"]["accessModes"] == modes
+
+
+# --- what the trial program takes ----------------------------------------------------------------
+
+
+def test_what_a_trial_would_refuse_is_refused_before_there_are_objects() -> None:
+    wanted = typed("org/m on imdb objective=eval_bleu save_best=true")
+    with pytest.raises(SpecError) as refused:
+        katib_objects.as_yaml(wanted, CLUSTER)
+    assert [e.field for e in refused.value.all] == ["objective_metric_name", "save_best"]
+    assert "a trial's folder goes with its pod" in str(refused.value.all[1])
+
+
+def test_flags_of_the_trial_program_come_through_the_pods_shell() -> None:
+    wanted = typed(
+        "org/m on org/chats transformer_type=AutoModelForCausalLM columns.prompt=“it's” gpu=1 "
+        "packing=true quantization=4bit deadline=1h metrics_collector=Push max_length=256,512"
+    )
+    script = containers(trial_of(wanted))[0]["args"][0]
+    words = shlex.split(script)
+    assert {"--packing", "--push-metrics", "--quantization=4bit", "--deadline-seconds=3540"} <= {
+        *words
+    }
+    fields = katib_command.read_script(script)
+    assert fields is not None
+    assert (fields["columns"], fields["packing"]) == ({"prompt": "it's"}, True)
+    assert fields["training_parameters"]["max_length"] == "${trialParameters.max_length}"
+    katib_objects.as_yaml(wanted, CLUSTER)

@@ -29,6 +29,7 @@ from bot.engines.local_status import OUTCOME, STARTED, TIME, Outcome
 from bot.engines.local_study import sampler, suggest
 from bot.engines.local_wire import read_address
 from bot.errors import EngineError, NotFoundError, SpecError
+from bot.spec import TuneSpec
 from bot.status import ExperimentCondition, Observation, TrialCondition
 from tests.engines.contract import (
     EngineContract,
@@ -647,25 +648,43 @@ def test_an_action_that_it_lacks_is_refused_with_what_to_do_instead(
 # -- real training
 
 
+def a_training(**changes: Any) -> TuneSpec:
+    """One short trial of the shipped model on the shipped data."""
+    data = {
+        "name": "real",
+        "model_uri": "default",
+        "dataset": "default",
+        "split": "train[:64]",
+        "eval_split": "validation[:40]",
+        "max_length": 32,
+        "training_parameters": {
+            "learning_rate": {"min": 1e-4, "max": 1e-2, "distribution": "logUniform"},
+            "num_train_epochs": 1,
+        },
+        "lora_config": {"r": {"list": [8, 16]}},
+        "max_trial_count": 1,
+        "seed": 1,
+    }
+    return spec.read({**data, **changes})
+
+
 @pytest.mark.timeout(600)  # on a fresh machine the model and the data are fetched first
+def test_a_training_that_died_with_its_engine_goes_on(local: LocalEngine, state_dir: Path) -> None:
+    name = start(local, a_training())
+    folder = experiment_folder(state_dir, name) / "trials" / "0"
+    until(local, name, lambda e: bool(read_pid(folder)), patience_s=500)
+    kill(state_dir)
+    pid = read_pid(folder)
+    assert pid
+    os.killpg(pid, signal.SIGKILL)
+    trial = until(local, name, is_over, patience_s=500).status.trials[0]
+    assert trial.condition == TrialCondition.SUCCEEDED, trial
+    assert read_pid(folder) != pid
+
+
+@pytest.mark.timeout(600)
 def test_a_real_training_runs_through_the_engine(engine: LocalEngine) -> None:
-    wanted = spec.read(
-        {
-            "name": "real",
-            "model_uri": "default",
-            "dataset": "default",
-            "split": "train[:64]",
-            "eval_split": "validation[:40]",
-            "max_length": 32,
-            "training_parameters": {
-                "learning_rate": {"min": 1e-4, "max": 1e-2, "distribution": "logUniform"},
-                "num_train_epochs": 1,
-            },
-            "lora_config": {"r": {"list": [8, 16]}},
-            "max_trial_count": 1,
-            "seed": 1,
-        }
-    )
+    wanted = a_training()
     status = until(engine, start(engine, wanted), is_over, patience_s=500).status
     trial = status.trials[0]
     assert trial.condition == TrialCondition.SUCCEEDED, trial

@@ -12,7 +12,7 @@ from bot import spec
 from bot.engines.endings import stopped
 from bot.engines.local_check import cpus, refusals
 from bot.engines.local_hardware import gpus
-from bot.engines.local_outcome import Remains, Verdict, outcome
+from bot.engines.local_outcome import Remains, Verdict, can_go_on, outcome
 from bot.engines.local_status import ending, experiment
 from bot.engines.local_tail import READ_LIMIT, LogTail
 from bot.spec import TuneSpec
@@ -206,6 +206,24 @@ def test_of_a_log_that_grows_too_fast_the_end_is_read(tmp_path: Path) -> None:
     tail = LogTail(log, ["result"])
     log.write_text("result=1\n" + "x" * READ_LIMIT + "\nresult=2\n")
     assert tail.read().observation["result"] == Observation(min=2, max=2, latest=2)
+
+
+@pytest.mark.parametrize(
+    ("remains", "goes_on"),
+    [
+        (Remains(result=None, exit_code=None), True),
+        (wrote('{"state": "Failed", "reason": "Killed"}'), True),
+        (wrote('{"state": "Failed", "reason": "Diverged"}'), False),
+        (wrote('{"state": "Succeeded"}'), False),
+        (Remains(result=None, exit_code=None, disk_was_full=True), False),
+    ],
+)
+def test_a_training_that_died_with_its_engine_goes_on_but_no_custom_objective(
+    remains: Remains, goes_on: bool
+) -> None:
+    assert can_go_on(training(), remains) == goes_on
+    assert not can_go_on(training(checkpoints=False), remains)
+    assert not can_go_on(wanted(), remains)
 
 
 # -- what is refused

@@ -10,6 +10,7 @@ import pytest
 
 from bot import spec
 from bot.engines.trainer_command import (
+    EXIT_REASONS,
     MetricLine,
     Progress,
     fetch_command,
@@ -23,7 +24,7 @@ from bot.engines.trainer_command import (
 )
 from bot.spec import TuneSpec
 from bot.status import Observation
-from trainer import config
+from trainer import config, errors
 
 
 def training(**changes: Any) -> TuneSpec:
@@ -100,17 +101,19 @@ EVERYTHING: dict[str, Any] = {
     "columns": {"prompt": "question", "completion": "-answer"},
     "test_split": "test",
     "quantization": "4bit",
+    "attn_implementation": "eager",
     "loss_on": "all",
     "trust_remote_code": True,
     "streaming": True,
     "packing": True,
     "retry_out_of_memory": True,
     "checkpoints": False,
+    "save_best": True,
 }
 VALUES = {"learning_rate": 2e-5, "bf16": True, "r": 9}
 # Flags that are on their way into the trial program.
 AWAITED = {
-    "quantization", "loss-on", "packing", "streaming", "trust-remote-code", "no-checkpoints",
+    "attn-implementation", "quantization", "streaming", "trust-remote-code", "no-checkpoints",
     "retry-out-of-memory", "deadline-seconds",
 }  # fmt: skip
 
@@ -312,6 +315,13 @@ def test_a_result_that_makes_no_sense_is_a_failure_that_says_so(text: str) -> No
     result = read_result(text)
     assert (result.state, result.reason) == ("Failed", "CorruptResult")
     assert "result.json" in result.message
+
+
+def test_an_exit_code_stands_for_one_of_the_trial_programs_reasons() -> None:
+    for code, reason in EXIT_REASONS.items():
+        assert errors.EXIT_CODES.get(reason, code) == code
+    told = {code for code in errors.EXIT_CODES.values() if code > 1}
+    assert told <= set(EXIT_REASONS)
 
 
 def test_the_last_words_are_the_last_error_or_the_last_line() -> None:

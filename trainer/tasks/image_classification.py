@@ -25,6 +25,7 @@ from trainer.labels import (
     warn_if_single,
 )
 from trainer.model import Weights
+from trainer.reading import Splits
 from trainer.tasks.base import Collator, Encoded, Features, Task, Warn
 
 try:
@@ -62,7 +63,7 @@ class ImageClassification(Task):
     peft_task_type: ClassVar[None] = None
 
     @classmethod
-    def read(cls, splits: data.Splits, config: TrialConfig, warn: Warn) -> Self:
+    def read(cls, splits: Splits, config: TrialConfig, warn: Warn) -> Self:
         first = data.take(splits, config.split)
         image = _image_column(first, config)
         label = find_column(first, "label", LABEL_COLUMNS, config)

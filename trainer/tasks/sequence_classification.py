@@ -24,6 +24,7 @@ from trainer.labels import (
     warn_if_single,
 )
 from trainer.model import Weights
+from trainer.reading import Splits
 from trainer.tasks.base import Collator, Encoded, Task, Warn
 
 TEXT_COLUMNS = (
@@ -58,7 +59,7 @@ class SequenceClassification(Task):
     peft_task_type: ClassVar[str] = "SEQ_CLS"
 
     @classmethod
-    def read(cls, splits: data.Splits, config: TrialConfig, warn: Warn) -> Self:
+    def read(cls, splits: Splits, config: TrialConfig, warn: Warn) -> Self:
         first = data.take(splits, config.split)
         text = find_column(first, "text", TEXT_COLUMNS, config)
         label = find_column(first, "label", LABEL_COLUMNS, config)

@@ -19,6 +19,7 @@ from trainer.entities import OUTSIDE, entity_scores, is_scheme
 from trainer.errors import TrialError
 from trainer.labels import named
 from trainer.model import Weights
+from trainer.reading import Splits
 from trainer.tasks.base import Collator, Encoded, Features, Task, Warn
 from trainer.tasks.sequence_classification import by_length
 
@@ -46,12 +47,11 @@ class TokenClassification(Task):
     train: Rows
     eval: Rows
     names: tuple[str, ...]
-    warn: Warn
 
     peft_task_type: ClassVar[str] = "TOKEN_CLS"
 
     @classmethod
-    def read(cls, splits: data.Splits, config: TrialConfig, warn: Warn) -> Self:
+    def read(cls, splits: Splits, config: TrialConfig, warn: Warn) -> Self:
         first = data.take(splits, config.split)
         tokens = find_column(first, "tokens", TOKENS_COLUMNS, config)
         tags = find_column(first, "tags", TAGS_COLUMNS, config)
@@ -64,8 +64,7 @@ class TokenClassification(Task):
         values = {tag for rows in (train, held_out) for row in rows[tags] for tag in row}
         feature = train.features[tags].feature
         names, index = named(feature, values, tags, config.num_labels)
-        return cls(_rows(train, tokens, tags, index), _rows(held_out, tokens, tags, index), names,
-                   warn)  # fmt: skip
+        return cls(_rows(train, tokens, tags, index), _rows(held_out, tokens, tags, index), names)
 
     def counts(self) -> dict[str, Any]:
         found = Counter(self.names[tag] for row in self.eval.tags for tag in row)
@@ -104,15 +103,16 @@ class TokenClassification(Task):
         return network
 
     def encode(self, processor: Any, max_length: int | None) -> Encoded:
-        train, cut = encode(self.train, processor, max_length)
-        held_out, held_cut = encode(self.eval, processor, max_length)
-        if cut + held_cut:
-            total = sum(len(row) for rows in (self.train, self.eval) for row in rows.tags)
-            self.warn(
-                f"{cut + held_cut} of {total} words are beyond max length or have no token, and "
-                "count neither in training nor in the scores."
-            )
-        return Encoded(train, by_length(held_out))
+        train = encode(self.train, processor, max_length)
+        held_out = encode(self.eval, processor, max_length)
+        marked = (row["labels"] for row in (*train, *held_out))
+        kept = sum(label != IGNORED for labels in marked for label in labels)
+        total = sum(len(tags) for rows in (self.train, self.eval) for tags in rows.tags)
+        notes = [
+            f"{total - kept} of {total} words are beyond max length or have no token, and count "
+            "neither in training nor in the scores."
+        ]
+        return Encoded(train, by_length(held_out), notes=notes if kept < total else ())
 
     def collator(self, processor: Any) -> Collator:
         return DataCollatorForTokenClassification(processor)
@@ -174,21 +174,21 @@ def _rows(rows: Dataset, tokens: str, tags: str, index: dict[Any, int]) -> Rows:
     )
 
 
-def encode(rows: Rows, tokenizer: Any, max_length: int | None) -> tuple[list[Features], int]:
-    """Token ids of each text and, at the first token of each word, its tag; and how many words have
-    no token, because the text was cut before them or because there is nothing in them."""
+def encode(rows: Rows, tokenizer: Any, max_length: int | None) -> list[Features]:
+    """Token ids of each text and, at the first token of each word, its tag."""
     encoded = tokenizer(
         [list(words) for words in rows.words],
         is_split_into_words=True,
         truncation=True,
         max_length=max_length,
     )
-    features, lost = [], 0
-    for i, tags in enumerate(rows.tags):
-        labels = aligned(encoded.word_ids(i), tags)
-        lost += len(tags) - sum(label != IGNORED for label in labels)
-        features.append({**{name: encoded[name][i] for name in encoded}, "labels": labels})
-    return features, lost
+    return [
+        {
+            **{name: encoded[name][i] for name in encoded},
+            "labels": aligned(encoded.word_ids(i), tags),
+        }
+        for i, tags in enumerate(rows.tags)
+    ]
 
 
 def aligned(words: Sequence[int | None], tags: Sequence[int]) -> list[int]:
