@@ -24,6 +24,7 @@ PISSA = re.compile(r"pissa_niter_\d+")
 HEADS = {"TOKEN_CLS": ["classifier", "score"], "QUESTION_ANS": ["qa_outputs"]}
 # These want the network to see rows before the first step; a trial has no such pass.
 FROM_DATA = ("eva", "corda", "lora_ga")
+SHOWN = 12
 WRAPPED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Embedding, Conv1D)
 
 
@@ -35,6 +36,10 @@ def lora_config(given: Mapping[str, object], task_type: str | None) -> LoraConfi
     # NB: without a task type peft trains the LoRA matrices alone and a new head stays random.
     below = {"task_type": task_type, "target_modules": ALL_LINEAR}
     typed = {**below, **cast_fields(given, hints, "LoraConfig")}
+    for field in ("target_modules", "exclude_modules"):
+        # NB: peft takes a text for a pattern of whole names, which a single word never is.
+        if isinstance(typed.get(field), str) and str(typed[field]).isidentifier():
+            typed[field] = [typed[field]]
     if typed["task_type"] != task_type:
         raise TrialError("BadParameter", f"task_type is {task_type} here and nothing else.")
     if typed.get("init_lora_weights") in FROM_DATA:
@@ -76,11 +81,12 @@ def with_lora(
     if heads:
         config.modules_to_save = list(dict.fromkeys([*(config.modules_to_save or ()), *heads]))
     _check_names(network, config)
+    asked = config.target_modules  # NB: peft puts what it finds in its place.
     try:
         adapted = get_peft_model(network, config)
     except (ValueError, TypeError, ImportError, RuntimeError) as error:
         raise TrialError(
-            "BadParameter", f"LoRA cannot be applied: {_why(network, error)}"
+            "BadParameter", f"LoRA cannot be applied: {_why(network, asked, error)}"
         ) from error
     if not any("lora_" in name for name, p in adapted.named_parameters() if p.requires_grad):
         raise TrialError("BadParameter", f"LoRA would train nothing. {_targets(network)}")
@@ -122,20 +128,23 @@ def _nearest(name: str, names: Sequence[str]) -> str:
     return f" Did you mean {' or '.join(close)}?" if close else ""
 
 
-def _why(network: Any, error: Exception) -> str:
+def _why(network: Any, asked: object, error: Exception) -> str:
     text = one_line(error, 200)
-    is_about_targets = "target" in text.lower() or "modules" in text.lower()
-    return f"{text} {_targets(network)}" if is_about_targets else text
+    if "targeted" not in text and "not found in the base model" not in text:
+        return text
+    return f"no module matches target_modules {asked!r}. {_targets(network)}"
 
 
 def _targets(network: Any) -> str:
-    """Which modules could have LoRA, by the last part of their names."""
-    found: dict[str, None] = {}
-    for name, module in network.named_modules():
-        if isinstance(module, WRAPPED) and (last := name.rpartition(".")[2]):
-            found.setdefault(name if last.isdigit() else last)
-    shown = ", ".join(list(found)[:12])
-    return f"target_modules can be {shown}{', …' if len(found) > 12 else ''}."
+    """Which modules could have LoRA, by the last part of their names; new heads could not."""
+    new = heads(network)
+    found = dict.fromkeys(
+        name.rpartition(".")[2]
+        for name, module in network.named_modules()
+        if isinstance(module, WRAPPED) and name.partition(".")[0] not in new
+    )
+    shown = ", ".join(list(found)[:SHOWN])
+    return f"target_modules can be {shown}{', …' if len(found) > SHOWN else ''}."
 
 
 def _linear(network: Any, heads: Sequence[str]) -> set[str]:
