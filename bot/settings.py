@@ -60,8 +60,9 @@ class Settings(BaseSettings):
     )
     allow_code: bool = Field(
         False,
-        description="Let people in Slack run Python objectives of their own on this machine. "
-        "`run` and `tune` allow it: there it is your own machine.",
+        description="Let people in Slack run Python code on this machine: objectives of their "
+        "own, and what comes with models (`trust_remote_code`). `run` and `tune` allow it: there "
+        "it is your own machine.",
     )
     engine: Literal["local", "katib"] = Field(
         "local",

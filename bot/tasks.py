@@ -23,7 +23,7 @@ TASK_METRICS: Mapping[str, tuple[str, ...]] = {
     SEQUENCE_CLASSIFICATION: ("accuracy", "f1", "matthews"),
     TOKEN_CLASSIFICATION: ("accuracy", "precision", "recall", "f1"),
     QUESTION_ANSWERING: ("exact_match", "f1"),
-    CAUSAL_LM: ("perplexity", "token_accuracy"),
+    CAUSAL_LM: ("perplexity", "token_accuracy", "accuracy"),
     MASKED_LM: ("perplexity", "token_accuracy"),
     IMAGE_CLASSIFICATION: ("accuracy", "f1", "matthews"),
 }
@@ -41,6 +41,18 @@ OBJECTIVES: Mapping[str, str] = {
     MASKED_LM: "eval_loss",
     IMAGE_CLASSIFICATION: "eval_accuracy",
 }
+# What `columns` may name for each type.
+COLUMNS: Mapping[str, tuple[str, ...]] = {
+    SEQUENCE_CLASSIFICATION: ("text", "label"),
+    TOKEN_CLASSIFICATION: ("tokens", "tags"),
+    QUESTION_ANSWERING: ("question", "context", "answers", "answer", "answer_start"),
+    CAUSAL_LM: (
+        "messages", "instruction", "input", "output", "prompt", "completion", "question", "answer",
+        "text", "label",
+    ),
+    MASKED_LM: ("text",),
+    IMAGE_CLASSIFICATION: ("image", "label"),
+}  # fmt: skip
 LOWER_IS_BETTER = re.compile(
     r"(^|[_|-])(loss|perplexity|ppl|error|mse|rmse|mae|runtime|seconds|memory)($|[_|-])"
 )
@@ -64,3 +76,14 @@ def metrics_of(transformer_type: str) -> tuple[str, ...]:
 def direction(metric: str) -> Literal["minimize", "maximize"]:
     """The direction that a metric's name stands for."""
     return "minimize" if LOWER_IS_BETTER.search(metric.lower()) else "maximize"
+
+
+def table() -> str:
+    """Columns, metrics and objective of every type as a Markdown table, as in the README."""
+    rows = ["| `transformer_type=` | `columns.` | Metrics, beside `eval_loss` | Objective |"]
+    rows.append("|---|---|---|---|")
+    for kind, names in TASK_METRICS.items():
+        columns = ", ".join(f"`{name}`" for name in COLUMNS[kind])
+        metrics = ", ".join(f"`eval_{name}`" for name in names)
+        rows.append(f"| `{kind}` | {columns} | {metrics} | `{OBJECTIVES[kind]}` |")
+    return "\n".join(rows)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from trainer import config, defaults, provenance, push, sources
+from trainer import config, defaults, provenance, push, shipped, sources
 from trainer.ending import End, complain, recorded
 from trainer.errors import TrialError, understand
 from trainer.metrics import Reporter
@@ -77,13 +77,15 @@ def prepare(asked: config.TrialConfig) -> None:
         data = sources.Source("local", str(sources.fetched(asked.s3)), asked.s3.uri)
     else:
         data = sources.read(asked.dataset, "dataset")
-    origins = (sources.read(asked.model_uri, "model"), data)
-    for origin, find in zip(
-        origins, (defaults.default_model, defaults.default_dataset), strict=True
-    ):
-        if origin.kind == "default":
-            find()
-    if all(origin.kind != "hub" for origin in origins):
+    if asked.model_s3:
+        weights = sources.Source("local", str(sources.fetched(asked.model_s3)), asked.model_uri)
+    else:
+        weights = sources.read(asked.model_uri, "model")
+    if weights.kind == "default":
+        shipped.folder(weights.value)
+    if data.kind == "default":
+        defaults.default_dataset()
+    if "hub" not in (weights.kind, data.kind):
         os.environ["HF_HUB_OFFLINE"] = "1"
     _quiet()
 

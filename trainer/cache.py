@@ -36,7 +36,8 @@ WORTH_S = 0.1
 # What the encoded rows do not depend on, or what the key has in another form.
 _ELSEWHERE = (
     *("model_uri", "dataset", "s3", "method", "training_parameters", "lora_config", "max_length"),
-    *("objective_metric", "objective_type", "save_best"),
+    *("objective_metric", "objective_type", "save_best", "model_s3", "quantization"),
+    *("attn_implementation", "frozen_layers", "augment"),
 )
 _TOKENIZER_FILES = ("*.json", "*.txt", "*.model", "*.jinja", "*.gguf")
 _ALIGNMENT = 8
@@ -81,8 +82,6 @@ def encoded(
     worth_s: float = WORTH_S,
 ) -> Encoded:
     """What the task makes of its rows: found under `mark`, else made and kept if it took long."""
-    if not task.is_cached:
-        return task.encode(processor, max_length)
     folder = sources.cache_folder() / "encoded"
     if found := read(folder / mark):
         return found
@@ -110,9 +109,10 @@ def read(file: Path) -> Encoded | None:
         index = json.loads(head)
         if index.pop("crc32") != _checksum(index, body):
             return None
-        os.utime(file)  # what is used is not old
     except (OSError, ValueError, KeyError, TypeError):
         return None
+    with suppress(OSError):  # a cache that may only be read is one, too
+        os.utime(file)  # what is used is not old
     parts = (Packed.of(index[part], body) for part in ("train", "eval"))
     return Encoded(*parts, facts=index["facts"], notes=index["notes"])
 

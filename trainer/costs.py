@@ -90,7 +90,7 @@ def _tokens(batch: Mapping[str, torch.Tensor], real: torch.Tensor) -> torch.Tens
     """The tokens of the real rows, without padding; none for rows that are no text."""
     mask, ids = batch.get("attention_mask"), batch.get("input_ids")
     if mask is not None and mask.dim() == 2:
-        return mask.sum(1)[real.to(mask.device)].sum()
+        return (mask.sum(1) * real.to(mask.device)).sum()
     return real.sum() * (ids.shape[1] if ids is not None else 0)
 
 

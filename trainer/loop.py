@@ -19,9 +19,11 @@ from transformers.trainer_pt_utils import LengthGroupedSampler
 from trainer.costs import Costs
 from trainer.errors import TrialError
 from trainer.result import Recorder
-from trainer.tasks.base import Task
+from trainer.tasks.base import Changing, Task
 
 NO_LABEL = -100  # PyTorch's mark for a row that does not count.
+PART = 2**22  # logits of which the loss is computed at a time; 16 MB as float32
+LOOK_EVERY = 16  # steps
 
 
 class WatchedTrainer(Trainer):
@@ -45,14 +47,18 @@ class WatchedTrainer(Trainer):
     def training_step(self, model: Any, inputs: Any, *more: Any) -> torch.Tensor:
         loss: torch.Tensor = super().training_step(model, inputs, *more)
         self.costs.count(inputs, _has_label(inputs["labels"]).any(1), loss)
-        if not torch.isfinite(loss):
-            step = self.state.global_step + 1
+        step = self.state.global_step + 1
+        if is_looked_at(step, loss.device.type) and not torch.isfinite(loss):
             raise TrialError(
                 "Diverged",
                 f"The training loss became {loss.item()} in step {step}; try a smaller learning "
                 "rate or a warm-up.",
             )
         return loss
+
+    def floating_point_ops(self, inputs: Any) -> int:
+        """Nothing: the Trainer walks through all weights in each step for a sum nobody reads."""
+        return 0
 
     def evaluate(self, *args: Any, **options: Any) -> dict[str, float]:
         with self._recorder.phase("eval"):
@@ -119,11 +125,28 @@ class WatchedTrainer(Trainer):
         return int(self.args.train_batch_size * self.args.world_size)
 
 
+def is_looked_at(step: int, device: str) -> bool:
+    """Whether a step's loss is looked at at once, for which a GPU must first finish all its work.
+
+    A loss that is not finite spoils the weights and all later losses, so that a later look finds
+    it, too; and at the latest the next line of the log or the next evaluation does.
+    """
+    return device == "cpu" or step % LOOK_EVERY == 1
+
+
 class Filled(Sequence[Any]):
     """Rows to train on, and behind them, at index `len`, a filler that does not count."""
 
     def __init__(self, rows: Sequence[Any]) -> None:
         self._rows = rows
+
+    def set_epoch(self, epoch: int) -> None:
+        """Tells rows that change from epoch to epoch, such as augmented pictures, which one it is.
+
+        The Trainer calls it.
+        """
+        if isinstance(self._rows, Changing):
+            self._rows.set_epoch(epoch)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -186,12 +209,54 @@ def cross_entropy(
     logits: torch.Tensor, labels: torch.Tensor, smoothing: float = 0.0
 ) -> torch.Tensor:
     """The loss of each label, in their shape, and 0 where there is none; `logits` have one
-    dimension more, the classes."""
+    dimension more, the classes.
+
+    Large logits, as of large vocabularies, are taken in parts: of what the loss needs besides them
+    one part at a time is in memory, and that of rows without a label not at all.
+    """
+    rows, wanted = logits.reshape(-1, logits.shape[-1]), labels.to(logits.device).reshape(-1)
+    if logits.numel() <= PART:
+        return _losses(rows, wanted, smoothing).view(labels.shape)
+    losses: torch.Tensor = InParts.apply(rows, wanted, smoothing)
+    return losses.view(labels.shape)
+
+
+class InParts(torch.autograd.Function):
+    """The losses of many rows of logits, computed a second time for the gradients."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: torch.Tensor, wanted: torch.Tensor, smoothing: float) -> Any:
+        ctx.save_for_backward(rows, wanted)
+        ctx.smoothing = smoothing
+        losses = rows.new_zeros(wanted.shape, dtype=torch.float32)
+        for part in _parts(rows, wanted):
+            losses[part] = _losses(rows[part], wanted[part], smoothing)
+        return losses
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> Any:
+        rows, wanted = ctx.saved_tensors
+        found = torch.zeros_like(rows)
+        for part in _parts(rows, wanted):
+            own = rows[part].detach().requires_grad_()
+            with torch.enable_grad():
+                losses = _losses(own, wanted[part], ctx.smoothing)
+            [found[part]] = torch.autograd.grad(losses, own, gradients[0][part])
+        return found, None, None
+
+
+def _parts(rows: torch.Tensor, wanted: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """The indices of rows with a label, so many at a time that they are PART numbers at most."""
+    at = (wanted != NO_LABEL).nonzero().squeeze(1)
+    return at.split(max(1, PART // rows.shape[-1]))
+
+
+def _losses(rows: torch.Tensor, wanted: torch.Tensor, smoothing: float) -> torch.Tensor:
     losses: torch.Tensor = torch.nn.functional.cross_entropy(
-        logits.float().reshape(-1, logits.shape[-1]),
-        labels.to(logits.device).reshape(-1),
+        rows.float(),
+        wanted,
         ignore_index=NO_LABEL,
         reduction="none",
         label_smoothing=smoothing,
     )
-    return losses.view(labels.shape)
+    return losses

@@ -14,6 +14,8 @@ from typing import Literal
 from trainer.errors import TrialError
 
 DEFAULT = "default"
+SMOLLM2 = "smollm2"
+SHIPPED_MODELS = (DEFAULT, SMOLLM2)
 HUB_PREFIXES = ("hf://datasets/", "hf://")
 _REPO_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 # The endings of data files, each with what `datasets` calls their format.
@@ -29,7 +31,8 @@ NOT_FOUND = {"model": "ModelNotFound", "dataset": "DatasetNotFound"}
 
 @dataclass(frozen=True)
 class Source:
-    """A place: `value` is a path if `local`, a repo id if `hub`, and `default` for the default."""
+    """A place: `value` is a path if `local`, a repo id if `hub`, and for what ships with us
+    `default`, or a model's name."""
 
     kind: Literal["default", "local", "hub"]
     value: str
@@ -38,19 +41,21 @@ class Source:
 
 @dataclass(frozen=True)
 class S3Place:
-    """A dataset in S3-compatible storage: one object of the name `file_key`, or that folder."""
+    """A dataset or a model in S3-compatible storage: one object of the name `file_key`, or that
+    folder."""
 
     endpoint_url: str
     bucket_name: str
     file_key: str
     region_name: str | None = None
+    noun: Noun = "dataset"
 
     @property
     def uri(self) -> str:
         return f"s3://{self.bucket_name}/{self.file_key.lstrip('/')}"
 
     def folder(self, cache: Path) -> Path:
-        """Where the dataset is once it has been fetched."""
+        """Where it is once it has been fetched."""
         whole = "\n".join((self.endpoint_url.rstrip("/"), self.bucket_name, self.file_key))
         mark = hashlib.sha256(whole.encode()).hexdigest()[:12]
         last = re.sub(r"[^\w.-]+", "-", self.file_key.strip("/").rpartition("/")[2])[:40]
@@ -58,21 +63,21 @@ class S3Place:
 
 
 def fetched(place: S3Place) -> Path:
-    """The folder of a dataset of S3; NotFetched if it is not here. No network is asked."""
+    """The folder of what is in S3; NotFetched if it is not here. No network is asked."""
     folder = place.folder(cache_folder())
     if not folder.is_dir():
         raise TrialError(
             "NotFetched",
-            f"The dataset {place.uri} is not here yet: run `python -m trainer fetch` with the same "
-            "--s3 flags.",
+            f"The {place.noun} {place.uri} is not here yet: run `python -m trainer fetch` with the "
+            f"same --s3 flags{' and --model' if place.noun == 'model' else ''}.",
         )
     return folder
 
 
 def read(uri: str, noun: Noun) -> Source:
     """Reads a URI as the command line takes it; a folder wins over a hub name spelled the same."""
-    if uri == DEFAULT:
-        return Source("default", DEFAULT, uri)
+    if uri == DEFAULT or (noun == "model" and uri in SHIPPED_MODELS):
+        return Source("default", uri, uri)
     if uri.startswith("package:"):
         return Source("local", str(_in_package(uri, noun)), uri)
     for prefix in HUB_PREFIXES:

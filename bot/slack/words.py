@@ -42,6 +42,7 @@ PREFIXES: Mapping[str, str] = {
 }
 # `tpe(gamma=0.25)` gives an algorithm and its settings.
 CALLED = {"algorithm_name": "algorithm_settings", "early_stopping": "early_stopping_settings"}
+AUTO = "automodelfor"
 EXPECTED: Mapping[Takes, str] = {
     "bool": "true or false",
     "command": "a list of texts such as [python, train.py]",
@@ -130,6 +131,8 @@ def _read_text(field: str, kind: Takes, text: str) -> Any:
     if kind == "text":
         return value
     known = {choice.lower(): choice for choice in spec.choices(field)}
+    if field == "transformer_type":  # CausalLM says it, too
+        known = {name.removeprefix(AUTO): choice for name, choice in known.items()} | known
     if value.lower() not in known:
         close = get_close_matches(value.lower(), known, n=1)
         instead = known[close[0]] if close else ""

@@ -292,6 +292,8 @@ def test_any_other_value_is_fixed(word: str, fixed: Any) -> None:
         ("text_column=<http://body.py|body.py>", {"text_column": "body.py"}),
         ("columns.text=review columns.label='the stars'",
          {"columns": {"text": "review", "label": "the stars"}}),
+        ("transformer_type=causallm", {"transformer_type": "AutoModelForCausalLM"}),
+        ("transformer_type=AutoModelForMaskedLM", {"transformer_type": "AutoModelForMaskedLM"}),
         ("packing=true loss_on=ALL", {"packing": True, "loss_on": "all"}),
         ("quantization=4bit trust_remote_code=yes",
          {"quantization": "4bit", "trust_remote_code": True}),

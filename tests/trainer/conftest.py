@@ -119,6 +119,22 @@ def reviews(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def quiz(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """200 questions for the word that says how the film was, in SQuAD's form."""
+    path = tmp_path_factory.mktemp("quiz") / "quiz.jsonl"
+    with path.open("w") as file:
+        for i in range(200):
+            context = " ".join(
+                text_of(i + j, i % 2) if j == i % 3 else "it was so" for j in range(3)
+            )
+            [answer] = {word for word in context.split() if word in SIDES[i % 2]}
+            answers = {"text": [answer], "answer_start": [context.index(answer)]}
+            row = {"question": "was the film", "context": context, "answers": answers}
+            file.write(json.dumps(row) + "\n")
+    return path
+
+
+@pytest.fixture(scope="session")
 def tokenizer_file() -> Any:
     """A word-level tokenizer of the sentences' words."""
     from tokenizers import Tokenizer, models, pre_tokenizers, processors

@@ -12,6 +12,8 @@ FILES = {
     "AutoModelForSequenceClassification": "sequence_classification",
     "AutoModelForTokenClassification": "token_classification",
     "AutoModelForCausalLM": "causal_lm",
+    "AutoModelForQuestionAnswering": "question_answering",
+    "AutoModelForImageClassification": "image_classification",
 }
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -11,8 +11,8 @@ import torch
 from datasets import ClassLabel, Dataset, Value
 from transformers import AutoModelForSequenceClassification, DataCollatorWithPadding
 
-from trainer import data, model
-from trainer.columns import check_column, find_column
+from trainer import data, lora, model
+from trainer.columns import check_column, find_column, is_text
 from trainer.config import TrialConfig
 from trainer.errors import TrialError
 from trainer.labels import (
@@ -23,6 +23,7 @@ from trainer.labels import (
     scores,
     warn_if_single,
 )
+from trainer.model import Weights
 from trainer.reading import Splits
 from trainer.tasks.base import Collator, Encoded, Task, Warn
 
@@ -75,13 +76,16 @@ class SequenceClassification(Task):
     def counts(self) -> dict[str, Any]:
         return counts_of(self.train.labels, self.eval.labels, self.names)
 
-    def load_network(self, folder: Path, uri: str, processor: Any) -> Any:
+    def load_network(self, weights: Weights, processor: Any) -> Any:
         network = model.load(
-            AutoModelForSequenceClassification, folder, uri, **head_options(self.names)
+            AutoModelForSequenceClassification, weights, **head_options(self.names)
         )
         # NB: sequence classifiers of decoder models read the pad id from their own configuration.
         network.config.pad_token_id = processor.pad_token_id
         return network
+
+    def heads(self, network: Any) -> Sequence[str]:
+        return lora.heads(network)
 
     def encode(self, processor: Any, max_length: int | None) -> Encoded:
         return Encoded(
@@ -106,7 +110,7 @@ def _complete(rows: Dataset, text: str, label: str, spec: str, warn: Warn) -> Da
     """The rows that have both a text and a label; none left is EmptyDataset."""
     for column in (text, label):
         check_column(rows, column, f"split {spec!r}")
-    if rows.features[text] not in (Value("string"), Value("large_string")):
+    if not is_text(rows.features[text]):
         raise TrialError(
             "BadColumn",
             f"The column {text!r} holds {rows.features[text]}, not text; name another one.",

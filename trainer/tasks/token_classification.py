@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -19,6 +18,7 @@ from trainer.config import TrialConfig
 from trainer.entities import OUTSIDE, entity_scores, is_scheme
 from trainer.errors import TrialError
 from trainer.labels import named
+from trainer.model import Weights
 from trainer.reading import Splits
 from trainer.tasks.base import Collator, Encoded, Features, Task, Warn
 from trainer.tasks.sequence_classification import by_length
@@ -75,26 +75,25 @@ class TokenClassification(Task):
             "majority": round(max(found.values()) / found.total(), 4),
         }
 
-    def load_processor(self, folder: Path, uri: str) -> Any:
-        tokenizer = model.load_tokenizer(folder, uri)
+    def load_processor(self, weights: Weights) -> Any:
+        tokenizer = model.load_tokenizer(weights)
         if not tokenizer.is_fast:
             raise TrialError(
                 "ModelNotFound",
-                f"The model {uri!r} has a tokenizer without fast support "
+                f"The model {weights.uri!r} has a tokenizer without fast support "
                 f"({type(tokenizer).__name__}), which does not say which word a token belongs to; "
                 "token classification needs another model.",
             )
         if getattr(tokenizer, "add_prefix_space", None) is False:
             # Byte-level tokenizers (GPT-2, RoBERTa, …) take words only if each has its space.
-            tokenizer = model.load_tokenizer(folder, uri, add_prefix_space=True)
+            tokenizer = model.load_tokenizer(weights, add_prefix_space=True)
         return tokenizer
 
-    def load_network(self, folder: Path, uri: str, processor: Any) -> Any:
+    def load_network(self, weights: Weights, processor: Any) -> Any:
         names = self.names
         network = model.load(
             AutoModelForTokenClassification,
-            folder,
-            uri,
+            weights,
             num_labels=len(names),
             id2label=dict(enumerate(names)),
             label2id={name: i for i, name in enumerate(names)},
@@ -104,16 +103,16 @@ class TokenClassification(Task):
         return network
 
     def encode(self, processor: Any, max_length: int | None) -> Encoded:
-        train, cut = encode(self.train, processor, max_length)
-        held_out, held_cut = encode(self.eval, processor, max_length)
-        notes = []
-        if cut + held_cut:
-            total = sum(len(row) for rows in (self.train, self.eval) for row in rows.tags)
-            notes.append(
-                f"{cut + held_cut} of {total} words are beyond max length or have no token, and "
-                "count neither in training nor in the scores."
-            )
-        return Encoded(train, by_length(held_out), notes=notes)
+        train = encode(self.train, processor, max_length)
+        held_out = encode(self.eval, processor, max_length)
+        marked = (row["labels"] for row in (*train, *held_out))
+        kept = sum(label != IGNORED for labels in marked for label in labels)
+        total = sum(len(tags) for rows in (self.train, self.eval) for tags in rows.tags)
+        notes = [
+            f"{total - kept} of {total} words are beyond max length or have no token, and count "
+            "neither in training nor in the scores."
+        ]
+        return Encoded(train, by_length(held_out), notes=notes if kept < total else ())
 
     def collator(self, processor: Any) -> Collator:
         return DataCollatorForTokenClassification(processor)
@@ -175,21 +174,21 @@ def _rows(rows: Dataset, tokens: str, tags: str, index: dict[Any, int]) -> Rows:
     )
 
 
-def encode(rows: Rows, tokenizer: Any, max_length: int | None) -> tuple[list[Features], int]:
-    """Token ids of each text and, at the first token of each word, its tag; and how many words have
-    no token, because the text was cut before them or because there is nothing in them."""
+def encode(rows: Rows, tokenizer: Any, max_length: int | None) -> list[Features]:
+    """Token ids of each text and, at the first token of each word, its tag."""
     encoded = tokenizer(
         [list(words) for words in rows.words],
         is_split_into_words=True,
         truncation=True,
         max_length=max_length,
     )
-    features, lost = [], 0
-    for i, tags in enumerate(rows.tags):
-        labels = aligned(encoded.word_ids(i), tags)
-        lost += len(tags) - sum(label != IGNORED for label in labels)
-        features.append({**{name: encoded[name][i] for name in encoded}, "labels": labels})
-    return features, lost
+    return [
+        {
+            **{name: encoded[name][i] for name in encoded},
+            "labels": aligned(encoded.word_ids(i), tags),
+        }
+        for i, tags in enumerate(rows.tags)
+    ]
 
 
 def aligned(words: Sequence[int | None], tags: Sequence[int]) -> list[int]:
