@@ -109,9 +109,10 @@ def read(file: Path) -> Encoded | None:
         index = json.loads(head)
         if index.pop("crc32") != _checksum(index, body):
             return None
-        os.utime(file)  # what is used is not old
     except (OSError, ValueError, KeyError, TypeError):
         return None
+    with suppress(OSError):  # a cache that may only be read is one, too
+        os.utime(file)  # what is used is not old
     parts = (Packed.of(index[part], body) for part in ("train", "eval"))
     return Encoded(*parts, facts=index["facts"], notes=index["notes"])
 

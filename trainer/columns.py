@@ -17,14 +17,14 @@ def find_column(rows: Dataset, what: str, usual: Sequence[str], config: TrialCon
         what: what is in it: `text`, `label`, `question`, …, a key of `config.columns`.
     """
     if what in config.columns:
-        return check_column(rows, config.columns[what], "dataset")
-    by_lower: dict[str, str] = {name.lower(): name for name in reversed(rows.column_names)}
+        return one_kind(rows, check_column(rows, config.columns[what], "dataset"))
+    # NB: what is named to hold something else is not looked at.
+    free: list[str] = [name for name in rows.column_names if name not in config.columns.values()]
+    by_lower: dict[str, str] = {name.lower(): name for name in reversed(free)}
     for name in usual:
         if name in by_lower:
-            return by_lower[name]
-    strings: list[str] = [
-        name for name, feature in rows.features.items() if feature == Value("string")
-    ]
+            return one_kind(rows, by_lower[name])
+    strings: list[str] = [name for name in free if is_text(rows.features[name])]
     if what == "text" and len(strings) == 1:
         return strings[0]
     raise TrialError(
@@ -32,6 +32,26 @@ def find_column(rows: Dataset, what: str, usual: Sequence[str], config: TrialCon
         f"No {what} column was recognised among {', '.join(rows.column_names)}; name it with "
         f'--columns \'{{"{what}": "NAME"}}\'.',
     )
+
+
+def is_text(feature: object) -> bool:
+    """Whether a column holds strings; those of csv files are large ones."""
+    return feature in (Value("string"), Value("large_string"))
+
+
+def one_kind(rows: Dataset, name: str) -> str:
+    """`name`, unless the column holds texts here and numbers there; that is BadColumn."""
+    # NB: what older versions of datasets refuse to read, newer ones read as this.
+    if type(rows.features[name]).__name__ == "Json":
+        kinds = {type(value): value for value in rows[name] if value is not None}
+        if len(kinds) > 1 and kinds.keys() <= {str, int, float, bool}:
+            one, other, *_ = kinds.values()
+            raise TrialError(
+                "BadColumn",
+                f"The column {name!r} holds values of several kinds, such as {one!r} and "
+                f"{other!r}; make it all text or all numbers.",
+            )
+    return name
 
 
 def check_column(rows: Dataset, name: str, where: str) -> str:

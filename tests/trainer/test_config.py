@@ -76,3 +76,27 @@ def test_bad_usage_exits_with_2_and_one_last_sentence(
         read(*flags)
     assert caught.value.code == 2
     assert capsys.readouterr().err.splitlines()[-1].startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (
+            ('--columns={"txt": "review"}',),
+            "AutoModelForSequenceClassification has no use for a column 'txt'. Did you mean text? "
+            "--columns may name text, label.",
+        ),
+        (('--columns={"text": 5}',), "--columns: 'text' is the name of a column, not 5."),
+        (
+            ('--columns={"text": "a"}', "--label-column=a"),
+            "The column 'a' cannot be 'text' and 'label'; name two columns.",
+        ),
+    ],
+)
+def test_columns_that_cannot_be_are_refused_before_any_data_are_read(
+    flags: tuple[str, ...], said: str
+) -> None:
+    with pytest.raises(TrialError) as caught:
+        read(*flags)
+    assert (caught.value.reason, caught.value.exit_code) == ("BadColumn", 3)
+    assert str(caught.value) == said

@@ -12,7 +12,7 @@ from datasets import ClassLabel, Dataset, Value
 from transformers import AutoModelForSequenceClassification, DataCollatorWithPadding
 
 from trainer import data, lora, model
-from trainer.columns import check_column, find_column
+from trainer.columns import check_column, find_column, is_text
 from trainer.config import TrialConfig
 from trainer.errors import TrialError
 from trainer.labels import (
@@ -110,7 +110,7 @@ def _complete(rows: Dataset, text: str, label: str, spec: str, warn: Warn) -> Da
     """The rows that have both a text and a label; none left is EmptyDataset."""
     for column in (text, label):
         check_column(rows, column, f"split {spec!r}")
-    if rows.features[text] not in (Value("string"), Value("large_string")):
+    if not is_text(rows.features[text]):
         raise TrialError(
             "BadColumn",
             f"The column {text!r} holds {rows.features[text]}, not text; name another one.",
