@@ -12,7 +12,7 @@ from datasets import ClassLabel, Dataset, Value
 from transformers import AutoModelForSequenceClassification, DataCollatorWithPadding
 
 from trainer import data, lora, model
-from trainer.columns import check_column, find_column, is_text
+from trainer.columns import cells, check_column, find_column, is_text
 from trainer.config import TrialConfig
 from trainer.errors import TrialError
 from trainer.labels import (
@@ -67,10 +67,10 @@ class SequenceClassification(Task):
             splits,
             config,
             complete=lambda rows, spec: _complete(rows, text, label, spec, warn),
-            strata=lambda rows: rows[label],
+            strata=lambda rows: cells(rows, label),
         )
         names, index = labels_of(train, held_out, label, config.num_labels)
-        warn_if_single(train[label], config.split, warn)
+        warn_if_single(cells(train, label), config.split, warn)
         return cls(_rows(train, text, label, index), _rows(held_out, text, label, index), names)
 
     def counts(self) -> dict[str, Any]:
@@ -117,7 +117,7 @@ def _complete(rows: Dataset, text: str, label: str, spec: str, warn: Warn) -> Da
         )
     if not isinstance(rows.features[label], (ClassLabel, Value)):
         raise TrialError("LabelMismatch", f"The column {label!r} does not hold one label per row.")
-    pairs = zip(rows[text], rows[label], strict=True)
+    pairs = zip(cells(rows, text), cells(rows, label), strict=True)
     kept = [
         i for i, (value, answer) in enumerate(pairs) if value is not None and answer is not None
     ]
@@ -130,7 +130,7 @@ def _complete(rows: Dataset, text: str, label: str, spec: str, warn: Warn) -> Da
 
 
 def _rows(rows: Dataset, text: str, label: str, index: dict[Any, int]) -> Rows:
-    return Rows(tuple(rows[text]), tuple(index[value] for value in rows[label]))
+    return Rows(tuple(cells(rows, text)), tuple(index[value] for value in cells(rows, label)))
 
 
 def encode(rows: Rows, tokenizer: Any, max_length: int | None) -> list[dict[str, Any]]:
