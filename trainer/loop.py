@@ -12,7 +12,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import RandomSampler, Sampler, SequentialSampler
+from torch.utils.data import (
+    DataLoader,
+    IterableDataset,
+    RandomSampler,
+    Sampler,
+    SequentialSampler,
+)
 from transformers import EvalPrediction, Trainer, TrainingArguments
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
@@ -33,8 +39,9 @@ class WatchedTrainer(Trainer):
     ) -> None:
         self._task = task
         self._recorder = recorder
+        is_stream = isinstance(train_dataset, IterableDataset)
         super().__init__(
-            train_dataset=Filled(train_dataset),
+            train_dataset=train_dataset if is_stream else Filled(train_dataset),
             compute_loss_func=self._loss,
             compute_metrics=self._scores,
             preprocess_logits_for_metrics=self._digest,
@@ -106,6 +113,14 @@ class WatchedTrainer(Trainer):
         row_loss = float(losses.sum(dtype=np.float64) / counts.sum())
         scores = self._task.score(tuple(rest), np.asarray(found.label_ids))
         return {**scores, **self._task.of_loss(row_loss), "row_loss": row_loss}
+
+    def get_train_dataloader(self) -> Any:
+        if not isinstance(self.train_dataset, IterableDataset):
+            return super().get_train_dataloader()
+        # NB: a stream is this process' part already; accelerate would divide it once more.
+        return DataLoader(
+            self.train_dataset, self.args.train_batch_size, collate_fn=self.data_collator
+        )
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
         order = super()._get_train_sampler(train_dataset)

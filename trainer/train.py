@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,10 @@ from peft import LoraConfig, PeftModel
 from torch import distributed
 from transformers import PrinterCallback, Trainer, TrainingArguments, set_seed
 
-from trainer import cache, data, model, provenance, tasks
+from trainer import cache, data, model, provenance, streaming, tasks
 from trainer.arguments import refused, renamed, training_arguments
 from trainer.config import OWN_DEFAULTS, TASK_METRICS, TrialConfig
+from trainer.errors import TrialError
 from trainer.loop import WatchedTrainer
 from trainer.result import BASE_CONFIG, BEST, Recorder
 from trainer.tasks.base import Collator, Encoded, Task
@@ -65,10 +66,19 @@ def prepare(config: TrialConfig, output_dir: Path, recorder: Recorder) -> Prepar
     is_lora = config.method == "lora"
     kind = tasks.load(config.transformer_type)
     lora = model.lora_config(config.lora_config, kind.peft_task_type) if is_lora else None
-    splits = data.load_splits(config.dataset, config.s3)
+    if config.streaming and not kind.can_stream():
+        raise TrialError(
+            "BadParameter",
+            f"{config.transformer_type} cannot read rows while it trains; leave --streaming out.",
+        )
+    source = streaming.open_source(config) if config.streaming else None
+    splits = source.splits if source else data.load_splits(config.dataset, config.s3)
     fingerprint = recorder.facts["data_fingerprint"] = provenance.data_fingerprint(splits)
-    task = kind.read(splits, config, recorder.warn)
+    task = kind.read(splits, source.config if source else config, recorder.warn)
     recorder.facts["rows"] = task.counts()
+    if source:
+        args.max_steps = source.steps(args)
+        recorder.facts["rows"] |= {"train": source.count, "streaming": True}
     folder = model.model_folder(config.model_uri)
     processor = task.load_processor(folder, config.model_uri)
     set_seed(args.seed)  # NB: before the head and the LoRA matrices are drawn.
@@ -91,6 +101,15 @@ def prepare(config: TrialConfig, output_dir: Path, recorder: Recorder) -> Prepar
     for note in encoded.notes:
         recorder.warn(note)
     task.keep(encoded)
+    if source:
+        stream = source.stream(
+            lambda rows: task.encode_rows(rows, processor, max_length),
+            seed=args.seed if args.data_seed is None else args.data_seed,
+            batch=args.train_batch_size,
+            rank=args.process_index,
+            world=args.world_size,
+        )
+        encoded = replace(encoded, train=stream)
     metrics = [f"eval_{name}" for name in ("loss", *TASK_METRICS[config.transformer_type])]
     watch = Watch(recorder, metrics, network if config.save_best else None)
     trainer = _trainer(network, args, task, encoded, task.collator(processor), watch)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -24,7 +25,7 @@ from trainer.labels import (
     warn_if_single,
 )
 from trainer.reading import Splits
-from trainer.tasks.base import Collator, Encoded, Task, Warn
+from trainer.tasks.base import Collator, Encoded, Features, Task, Warn
 
 TEXT_COLUMNS = (
     "text",
@@ -54,6 +55,9 @@ class SequenceClassification(Task):
     train: Rows
     eval: Rows
     names: tuple[str, ...]
+    index: Mapping[Any, int]
+    text_column: str
+    label_column: str
 
     peft_task_type: ClassVar[str] = "SEQ_CLS"
 
@@ -70,7 +74,8 @@ class SequenceClassification(Task):
         )
         names, index = labels_of(train, held_out, label, config.num_labels)
         warn_if_single(train[label], config.split, warn)
-        return cls(_rows(train, text, label, index), _rows(held_out, text, label, index), names)
+        parts = (_rows(each, text, label, index) for each in (train, held_out))
+        return cls(*parts, names, index, text, label)
 
     def counts(self) -> dict[str, Any]:
         return counts_of(self.train.labels, self.eval.labels, self.names)
@@ -88,6 +93,21 @@ class SequenceClassification(Task):
             encode(self.train, processor, max_length),
             by_length(encode(self.eval, processor, max_length)),
         )
+
+    def encode_rows(self, rows: Dataset, processor: Any, max_length: int | None) -> list[Features]:
+        known = [*self.index, None]
+        if unknown := [value for value in rows[self.label_column] if value not in known]:
+            raise TrialError(
+                "LabelMismatch",
+                f"A row has the {self.label_column!r} {unknown[0]!r}, which neither the first rows "
+                "to train on nor those to evaluate on have; declare all labels, or shuffle the "
+                "data.",
+            )
+        names = (self.text_column, self.label_column)
+        pairs = zip(*(rows[name] for name in names), strict=True)
+        whole = [i for i, pair in enumerate(pairs) if None not in pair]
+        found = _rows(rows.select(whole), *names, dict(self.index))
+        return encode(found, processor, max_length)
 
     def collator(self, processor: Any) -> Collator:
         return DataCollatorWithPadding(processor)
