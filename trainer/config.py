@@ -81,6 +81,7 @@ def metrics_of(transformer_type: str) -> tuple[str, ...]:
 EPILOG = """
 other commands:
   python -m trainer fetch        make a model and a dataset available before any trial
+  python -m trainer forecast     say how much memory a trial with the same flags needs
   python -m trainer export       hand on a finished trial's best weights, with a model card
   python -m trainer objective    run one trial of your own Python function
 several processes:
@@ -90,7 +91,10 @@ several processes:
   are `reason: …`, a word for each exit code, and `error: …`.
 exit codes:
   0 ok, 1 anything unforeseen, 2 usage or hyperparameter, 3 data, 4 model, 5 diverged,
-  6 out of memory, 7 not fetched yet, 143 stopped by SIGTERM
+  6 out of memory, 7 not fetched yet, 8 no evaluation before the deadline, 143 stopped by SIGTERM
+stopped and started again:
+  the same command goes on from the checkpoint in DIR/checkpoints, with the same numbers. SIGTERM
+  ends the step and writes one within 25 s; a second SIGTERM ends at once.
 """
 
 
@@ -121,6 +125,9 @@ class TrialConfig:
     objective_type: str
     seed: int
     save_best: bool
+    checkpoints: bool
+    deadline_seconds: float | None
+    retry_out_of_memory: bool
 
 
 class Parser(argparse.ArgumentParser):
@@ -190,7 +197,7 @@ def trial_parser() -> Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    model = "default, a folder, package:NAME/inner/path, hf://org/name, or a hub name"
+    model = "default, smollm2, a folder, package:NAME/inner/path, hf://org/name, or a hub name"
     data = (
         "default, a folder, a csv/json/jsonl/parquet file, package:NAME/inner/path, or a hub name"
     )
@@ -239,8 +246,32 @@ def trial_parser() -> Parser:
     parser.add_argument(
         "--save-best", action="store_true", help="keep the best checkpoint in DIR/best"
     )
+    add_survival(parser)
     add_common(parser)
     return parser
+
+
+def add_survival(parser: argparse.ArgumentParser) -> None:
+    """The flags of what happens when a trial is stopped, takes too long, or needs too much."""
+    parser.add_argument(
+        "--no-checkpoints",
+        action="store_false",
+        dest="checkpoints",
+        help="begin anew when started again; default: a checkpoint per evaluation, of which those "
+        "are left out that would take more than 5 %% of the time",
+    )
+    parser.add_argument(
+        "--deadline-seconds",
+        type=float,
+        metavar="N",
+        help="evaluate and end shortly before this process has run so long, as a success with the "
+        "best so far",
+    )
+    parser.add_argument(
+        "--retry-out-of-memory",
+        action="store_true",
+        help="try once more with half the rows per device and twice the accumulation",
+    )
 
 
 def objective_parser() -> Parser:
@@ -407,6 +438,13 @@ def _check_objective(config: TrialConfig) -> None:
         )
 
 
+def _check_deadline(config: TrialConfig) -> None:
+    if config.deadline_seconds is not None and not config.deadline_seconds > 0:
+        raise TrialError(
+            "BadParameter", f"--deadline-seconds must be above 0, not {config.deadline_seconds:g}."
+        )
+
+
 _CHECKS: Sequence[Callable[[TrialConfig], None]] = (
     _check_type,
     _check_numbers,
@@ -415,4 +453,5 @@ _CHECKS: Sequence[Callable[[TrialConfig], None]] = (
     _check_method,
     _check_columns,
     _check_objective,
+    _check_deadline,
 )

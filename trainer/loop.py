@@ -29,6 +29,7 @@ from trainer.tasks.base import Task
 
 NO_LABEL = -100  # PyTorch's mark for a row that does not count.
 PART = 2**22  # logits of which the loss is computed at a time; 16 MB as float32
+LOOK_EVERY = 16  # steps
 
 
 class WatchedTrainer(Trainer):
@@ -53,14 +54,18 @@ class WatchedTrainer(Trainer):
     def training_step(self, model: Any, inputs: Any, *more: Any) -> torch.Tensor:
         loss: torch.Tensor = super().training_step(model, inputs, *more)
         self.costs.count(inputs, _has_label(inputs["labels"]).any(1), loss)
-        if not torch.isfinite(loss):
-            step = self.state.global_step + 1
+        step = self.state.global_step + 1
+        if is_looked_at(step, loss.device.type) and not torch.isfinite(loss):
             raise TrialError(
                 "Diverged",
                 f"The training loss became {loss.item()} in step {step}; try a smaller learning "
                 "rate or a warm-up.",
             )
         return loss
+
+    def floating_point_ops(self, inputs: Any) -> int:
+        """Nothing: the Trainer walks through all weights in each step for a sum nobody reads."""
+        return 0
 
     def evaluate(self, *args: Any, **options: Any) -> dict[str, float]:
         with self._recorder.phase("eval"):
@@ -118,7 +123,7 @@ class WatchedTrainer(Trainer):
         if not isinstance(self.train_dataset, IterableDataset):
             return super().get_train_dataloader()
         # NB: a stream is this process' part already; accelerate would divide it once more.
-        return DataLoader(
+        return StreamLoader(
             self.train_dataset, self.args.train_batch_size, collate_fn=self.data_collator
         )
 
@@ -133,6 +138,22 @@ class WatchedTrainer(Trainer):
 
     def _rows_per_round(self) -> int:
         return int(self.args.train_batch_size * self.args.world_size)
+
+
+def is_looked_at(step: int, device: str) -> bool:
+    """Whether a step's loss is looked at at once, for which a GPU must first finish all its work.
+
+    A loss that is not finite spoils the weights and all later losses, so that a later look finds
+    it, too; and at the latest the next line of the log or the next evaluation does.
+    """
+    return device == "cpu" or step % LOOK_EVERY == 1
+
+
+class StreamLoader(DataLoader[Any]):
+    """Batches of a stream, which has no end and counts its epochs itself."""
+
+    def set_epoch(self, epoch: int) -> None:
+        pass
 
 
 class Filled(Sequence[Any]):
@@ -182,6 +203,9 @@ class SharedOrder(Sampler[int]):
 
     def __len__(self) -> int:
         return len(self._order) + self._fill
+
+    def set_epoch(self, epoch: int) -> None:
+        self._epoch = epoch
 
     def __iter__(self) -> Iterator[int]:
         # As the Trainer's own on one process: the seed and the number of the epoch.

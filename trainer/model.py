@@ -10,7 +10,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import AutoTokenizer
 
-from trainer import defaults, hub, sources
+from trainer import hub, shipped, sources
 from trainer.casting import cast_fields
 from trainer.errors import TrialError, one_line
 
@@ -26,7 +26,7 @@ def model_folder(uri: str) -> Path:
     """The local folder of a model, downloaded if it is a hub name that is not in the cache."""
     source = sources.read(uri, "model")
     if source.kind == "default":
-        return defaults.default_model()
+        return shipped.folder(source.value)
     return hub.folder(source.value, "model") if source.kind == "hub" else Path(source.value)
 
 

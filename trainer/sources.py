@@ -14,6 +14,8 @@ from typing import Literal
 from trainer.errors import TrialError
 
 DEFAULT = "default"
+SMOLLM2 = "smollm2"
+SHIPPED_MODELS = (DEFAULT, SMOLLM2)
 HUB_PREFIXES = ("hf://datasets/", "hf://")
 _REPO_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 # The endings of data files, each with what `datasets` calls their format.
@@ -29,7 +31,8 @@ NOT_FOUND = {"model": "ModelNotFound", "dataset": "DatasetNotFound"}
 
 @dataclass(frozen=True)
 class Source:
-    """A place: `value` is a path if `local`, a repo id if `hub`, and `default` for the default."""
+    """A place: `value` is a path if `local`, a repo id if `hub`, and for what ships with us
+    `default`, or a model's name."""
 
     kind: Literal["default", "local", "hub"]
     value: str
@@ -71,8 +74,8 @@ def fetched(place: S3Place) -> Path:
 
 def read(uri: str, noun: Noun) -> Source:
     """Reads a URI as the command line takes it; a folder wins over a hub name spelled the same."""
-    if uri == DEFAULT:
-        return Source("default", DEFAULT, uri)
+    if uri == DEFAULT or (noun == "model" and uri in SHIPPED_MODELS):
+        return Source("default", uri, uri)
     if uri.startswith("package:"):
         return Source("local", str(_in_package(uri, noun)), uri)
     for prefix in HUB_PREFIXES:

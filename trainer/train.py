@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
@@ -12,14 +13,16 @@ from typing import Any
 import torch
 from peft import LoraConfig, PeftModel
 from torch import distributed
-from transformers import PrinterCallback, Trainer, TrainingArguments, set_seed
+from transformers import PrinterCallback, TrainingArguments, set_seed
 
-from trainer import cache, data, model, provenance, streaming, tasks
+from trainer import attempts, cache, data, model, out_of_memory, provenance, streaming, tasks
 from trainer.arguments import refused, renamed, training_arguments
 from trainer.config import OWN_DEFAULTS, TASK_METRICS, TrialConfig
-from trainer.errors import TrialError
-from trainer.loop import WatchedTrainer
+from trainer.errors import TrialError, is_out_of_memory
+from trainer.out_of_memory import Batch
 from trainer.result import BASE_CONFIG, BEST, Recorder
+from trainer.stop import Stop
+from trainer.survive import SurvivingTrainer
 from trainer.tasks.base import Collator, Encoded, Task
 from trainer.watch import Watch, trainable
 
@@ -31,13 +34,47 @@ SHOWN_TRAINING = (
 SHOWN_LORA = ("r", "lora_alpha", "lora_dropout", "target_modules", "bias", "use_rslora", "use_dora")
 
 
-def run(config: TrialConfig, output_dir: Path, recorder: Recorder) -> None:
-    """Loads, trains, evaluates; every number goes to the recorder."""
-    with recorder.phase("load"):
-        ready = prepare(config, output_dir, recorder)
+def run(
+    config: TrialConfig, output_dir: Path, recorder: Recorder, stop: Stop | None = None
+) -> None:
+    """Loads, trains, evaluates; every number goes to the recorder.
+
+    A trial that was stopped goes on; one that ran out of memory is tried once more, if allowed.
+    """
+    stop = stop or Stop()
+    smaller = _attempt(config, output_dir, recorder, stop, None)
+    if smaller:
+        out_of_memory.free()
+        _attempt(config, output_dir, recorder, stop, smaller)
+
+
+def _attempt(
+    config: TrialConfig, output_dir: Path, recorder: Recorder, stop: Stop, batch: Batch | None
+) -> Batch | None:
+    """One whole trial; the batch to try it with if its own needs too much memory."""
+    try:
+        with recorder.phase("load"):
+            ready = prepare(config, output_dir, recorder, stop, batch)
+        _train(ready, config, output_dir, recorder, stop)
+    except (MemoryError, RuntimeError, OSError) as error:
+        if not is_out_of_memory(error):
+            raise
+        told = out_of_memory.failure(error, recorder.facts)
+        is_allowed = config.retry_out_of_memory and batch is None
+        return out_of_memory.retry(told, recorder, is_allowed=is_allowed)
+    finally:
+        stop.is_watched = False
+    return None
+
+
+def _train(
+    ready: Prepared, config: TrialConfig, output_dir: Path, recorder: Recorder, stop: Stop
+) -> None:
     trainer, watch = ready.trainer, ready.watch
+    stop.is_watched = True
     with recorder.phase("train"):
-        trainer.train()
+        trainer.go_on(ready.earlier)
+    stop.is_watched = False
     if watch.evaluated_at != trainer.state.global_step:
         trainer.evaluate()
     if config.save_best and trainer.is_world_process_zero():
@@ -51,14 +88,25 @@ def run(config: TrialConfig, output_dir: Path, recorder: Recorder) -> None:
 class Prepared:
     """A trial before its first step."""
 
-    trainer: Trainer
+    trainer: SurvivingTrainer
     watch: Watch
     network: Any
     processor: Any
+    earlier: Mapping[str, Any] | None  # what the trial goes on from
 
 
-def prepare(config: TrialConfig, output_dir: Path, recorder: Recorder) -> Prepared:
-    """Everything up to the first step; what can be wrong with the request is found here."""
+def prepare(
+    config: TrialConfig,
+    output_dir: Path,
+    recorder: Recorder,
+    stop: Stop | None = None,
+    batch: Batch | None = None,
+) -> Prepared:
+    """Everything up to the first step; what can be wrong with the request is found here.
+
+    Args:
+        batch: how a step's rows come to a device, if not as the configuration says.
+    """
     if threads := os.environ.get("OMP_NUM_THREADS"):
         torch.set_num_threads(int(threads))
     recorder.facts["matmul_precision"] = model.choose_matmul_precision()
@@ -87,6 +135,14 @@ def prepare(config: TrialConfig, output_dir: Path, recorder: Recorder) -> Prepar
     max_length = task.longest(config.max_length, processor, network, recorder.warn)
     if lora:
         network = model.with_lora(network, lora)
+    key = cache.key(config, max_length, fingerprint, folder)
+    encoded = cache.encoded(task, processor, max_length, key, recorder.warn)
+    recorder.facts["rows"] |= encoded.facts
+    for note in encoded.notes:
+        recorder.warn(note)
+    task.keep(encoded)
+    mark = attempts.fingerprint(config, fingerprint, network, args)
+    earlier, keeping = attempts.earlier(config, args, batch, recorder, mark)
     recorder.facts["parameters"] = _resolved(config, args, lora, max_length)
     recorder.facts["processes"] = args.world_size
     recorder.facts["versions"] = provenance.versions()
@@ -95,12 +151,7 @@ def prepare(config: TrialConfig, output_dir: Path, recorder: Recorder) -> Prepar
         args.train_batch_size * args.world_size * args.gradient_accumulation_steps
     )
     recorder.facts["trainable_parameters"] = sum(p.numel() for p in trainable(network).values())
-    mark = cache.key(config, max_length, fingerprint, folder)
-    encoded = cache.encoded(task, processor, max_length, mark, recorder.warn)
-    recorder.facts["rows"] |= encoded.facts
-    for note in encoded.notes:
-        recorder.warn(note)
-    task.keep(encoded)
+    attempts.forecast(config, args, encoded, network, recorder)
     if source:
         stream = source.stream(
             lambda rows: task.encode_rows(rows, processor, max_length),
@@ -112,8 +163,9 @@ def prepare(config: TrialConfig, output_dir: Path, recorder: Recorder) -> Prepar
         encoded = replace(encoded, train=stream)
     metrics = [f"eval_{name}" for name in ("loss", *TASK_METRICS[config.transformer_type])]
     watch = Watch(recorder, metrics, network if config.save_best else None)
-    trainer = _trainer(network, args, task, encoded, task.collator(processor), watch)
-    return Prepared(trainer, watch, network, processor)
+    survival = {"watch": watch, "keeping": keeping, "stop": stop or Stop()}
+    trainer = _trainer(network, args, task, encoded, task.collator(processor), survival)
+    return Prepared(trainer, watch, network, processor, earlier)
 
 
 def _resolved(
@@ -146,18 +198,18 @@ def _trainer(
     task: Task,
     encoded: Encoded,
     collator: Collator,
-    watch: Watch,
-) -> Trainer:
+    survival: Mapping[str, Any],
+) -> SurvivingTrainer:
     try:
-        trainer = WatchedTrainer(
+        trainer = SurvivingTrainer(
             task,
-            watch.recorder,
+            survival["watch"].recorder,
             encoded.train,
             model=network,
             args=args,
             eval_dataset=encoded.eval,
             data_collator=collator,
-            callbacks=[watch],
+            **survival,
         )
         # NB: made here, so that an optimizer that is not installed is refused before training.
         trainer.create_optimizer()

@@ -32,7 +32,7 @@ from transformers import (
     set_seed,
 )
 
-from trainer import config, data, defaults, train
+from trainer import config, data, shipped, train
 from trainer.metrics import Reporter
 from trainer.result import Recorder
 
@@ -67,7 +67,7 @@ def ours(
 def stock(folder: Path, rows: int, held_out: str, seed: int, fields: Mapping[str, Any]) -> Trainer:
     """Hugging Face's Trainer, ready for its first step; nothing logged or saved."""
     splits = data.load_splits("default")
-    tokenizer = AutoTokenizer.from_pretrained(defaults.default_model())
+    tokenizer = AutoTokenizer.from_pretrained(shipped.folder("default"))
 
     def encoded(spec: str) -> Dataset:
         taken = data.take(splits, spec)
@@ -97,7 +97,7 @@ def stock(folder: Path, rows: int, held_out: str, seed: int, fields: Mapping[str
 
 def network() -> Any:
     """The classifier with LoRA, drawn from the seed that is set."""
-    folder = defaults.default_model()
+    folder = shipped.folder("default")
     base = AutoModelForSequenceClassification.from_pretrained(folder, num_labels=2)
     return get_peft_model(base, LoraConfig(task_type="SEQ_CLS", **LORA))
 
@@ -107,7 +107,7 @@ class TightLoop:
 
     def __init__(self, rows: int, seed: int, fields: Mapping[str, Any]) -> None:
         taken = data.take(data.load_splits("default"), f"train[:{rows}]")
-        tokenizer = AutoTokenizer.from_pretrained(defaults.default_model())
+        tokenizer = AutoTokenizer.from_pretrained(shipped.folder("default"))
         tokens = tokenizer(list(taken["text"]), truncation=True, max_length=MAX_LENGTH)
         self.ids: list[list[int]] = tokens["input_ids"]
         self.labels = torch.tensor(taken["label"])

@@ -240,6 +240,13 @@ def test_a_trials_command_is_read_back_with_its_data_in_s3() -> None:
         assert fields[name] == S3[name]
 
 
+def test_a_model_with_code_of_its_own_is_fetched_with_it_if_that_was_asked() -> None:
+    for is_asked in (True, False):
+        command = fetch_command(training(trust_remote_code=is_asked))
+        assert command is not None
+        assert ("--trust-remote-code" in command) == is_asked
+
+
 def test_a_custom_objective_fetches_nothing() -> None:
     assert fetch_command(custom()) is None
 

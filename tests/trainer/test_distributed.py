@@ -18,7 +18,10 @@ import pytest
 from safetensors.torch import load_file
 
 from tests.trainer.conftest import KATIB, ROOT, Ended
-from trainer import model
+from trainer import model, train
+from trainer.config import read_config, trial_parser
+from trainer.metrics import Reporter
+from trainer.result import Recorder
 
 TIMES = re.compile(r"^\S+Z ", re.MULTILINE)
 MEASURED = re.compile(r"eval_loss=(\S+) eval_accuracy=(\S+)")
@@ -168,6 +171,28 @@ def test_four_processes_on_two_nodes_have_the_curve_of_one_with_the_same_rows_pe
     fresh = fresh_head(tiny_llama)
     assert head.shape == fresh.shape
     assert not head.allclose(fresh, atol=1e-3), "the head has learned"
+
+
+def test_two_processes_find_the_answers_that_one_finds_in_windows_of_any_length(
+    pods: Pods, tiny_llama: Path, quiz: Path, tmp_path: Path
+) -> None:
+    def flags(rows_per_process: int) -> list[str]:
+        kind = "AutoModelForQuestionAnswering"
+        task = [f"--transformer-type={kind}", "--objective-metric=eval_f1", "--max-length=16"]
+        return [*training(tiny_llama, quiz, rows_per_process), *task]
+
+    [together] = ends(pods(flags(8), nodes=1, processes=2), tmp_path)
+    assert together.code == 0, together.err
+    asked = read_config(trial_parser().parse_args([*flags(16), "--output-dir=out"]))
+    alone = Recorder(tmp_path / "alone", "eval_f1", "maximize", Reporter(lambda line: None))
+    train.run(asked, tmp_path / "alone", alone)
+    assert together.result["rows_per_step"] == alone.facts["rows_per_step"] == 16
+    found = [point["metrics"] for point in alone.curve if "eval_f1" in point["metrics"]]
+    assert len(found) == 2
+    curve = [point for point in points(together) if "eval_f1" in point["metrics"]]
+    for one, other in zip(curve, found, strict=True):
+        for name in ("eval_loss", "eval_f1", "eval_exact_match"):
+            assert one["metrics"][name] == pytest.approx(other[name], rel=1e-4), name
 
 
 def points(ended: Ended) -> list[dict[str, Any]]:

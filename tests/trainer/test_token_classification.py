@@ -12,6 +12,7 @@ import pytest
 import torch
 from datasets import ClassLabel, Dataset, Features, List, Value
 
+from tests.trainer import chunks
 from tests.trainer.conftest import SIDES, WORDS, text_of
 from trainer import train
 from trainer.config import TrialConfig, read_config, trial_parser
@@ -258,12 +259,9 @@ def fresh(folder: Path) -> Recorder:
     return Recorder(folder, "eval_f1", "maximize", Reporter(lambda line: None))
 
 
-@pytest.mark.parametrize("method", ["lora", "full"])
-def test_tags_are_learned_and_the_head_and_the_loss_of_words_with_them(
-    asked: Callable[..., TrialConfig], tmp_path: Path, method: str
-) -> None:
+def test_tags_are_learned(asked: Callable[..., TrialConfig], tmp_path: Path) -> None:
     recorder = fresh(tmp_path)
-    train.run(asked("--method", method), tmp_path, recorder)
+    train.run(asked(), tmp_path, recorder)
     points = [point["metrics"] for point in recorder.curve if "eval_f1" in point["metrics"]]
     assert points[-1]["eval_loss"] < points[0]["eval_loss"] < 1.1
     assert recorder.best is not None
@@ -306,3 +304,21 @@ def test_a_model_without_such_a_head_is_refused(
     with pytest.raises(TrialError, match="AutoModelForTokenClassification") as caught:
         train.prepare(asked("--model-uri", str(folder)), tmp_path, fresh(tmp_path))
     assert caught.value.reason == "ModelNotFound"
+
+
+def test_phrases_of_real_sentences_are_found_by_a_real_model(
+    default_data: Path, tmp_path: Path
+) -> None:
+    flags = [f"--dataset={chunks.folder() / 'tags'}", '--columns={"tags": "chunk_tags"}']
+    fields = {"num_train_epochs": 1, "learning_rate": 5e-3, "per_device_train_batch_size": 4}
+    recorder = fresh(tmp_path)
+    trial = config(
+        *flags,
+        *("--split=train[:64]", "--eval-split=test[:40]", "--max-length=64"),
+        f"--training-parameters={json.dumps(fields)}",
+    )
+    train.run(trial, tmp_path, recorder)
+    assert recorder.best is not None
+    # 0.63 where this was written; the most frequent tag for all words has none right.
+    assert recorder.best["metrics"]["eval_f1"] > 0.5
+    assert recorder.facts["rows"]["majority"] < 0.4
