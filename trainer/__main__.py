@@ -77,7 +77,10 @@ def prepare(asked: config.TrialConfig) -> None:
         data = sources.Source("local", str(sources.fetched(asked.s3)), asked.s3.uri)
     else:
         data = sources.read(asked.dataset, "dataset")
-    weights = sources.read(asked.model_uri, "model")
+    if asked.model_s3:
+        weights = sources.Source("local", str(sources.fetched(asked.model_s3)), asked.model_uri)
+    else:
+        weights = sources.read(asked.model_uri, "model")
     if weights.kind == "default":
         shipped.folder(weights.value)
     if data.kind == "default":

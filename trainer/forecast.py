@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from trainer import defaults, machine, memory, sources
+from trainer import machine, memory, shipped, sources
 from trainer.casting import cast
 from trainer.config import TrialConfig
 from trainer.errors import TrialError
@@ -60,7 +60,7 @@ def of(config: TrialConfig) -> memory.Forecast:
 def _folder(uri: str) -> Path:
     source = sources.read(uri, "model")
     if source.kind == "default":
-        return defaults.default_model()
+        return shipped.folder(source.value)
     if source.kind == "local":
         return Path(source.value)
     from trainer import hub

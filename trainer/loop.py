@@ -25,7 +25,7 @@ from transformers.trainer_pt_utils import LengthGroupedSampler
 from trainer.costs import Costs
 from trainer.errors import TrialError
 from trainer.result import Recorder
-from trainer.tasks.base import Task
+from trainer.tasks.base import Changing, Task
 
 NO_LABEL = -100  # PyTorch's mark for a row that does not count.
 PART = 2**22  # logits of which the loss is computed at a time; 16 MB as float32
@@ -161,6 +161,14 @@ class Filled(Sequence[Any]):
 
     def __init__(self, rows: Sequence[Any]) -> None:
         self._rows = rows
+
+    def set_epoch(self, epoch: int) -> None:
+        """Tells rows that change from epoch to epoch, such as augmented pictures, which one it is.
+
+        The Trainer calls it.
+        """
+        if isinstance(self._rows, Changing):
+            self._rows.set_epoch(epoch)
 
     def __len__(self) -> int:
         return len(self._rows)

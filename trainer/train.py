@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
@@ -15,7 +15,19 @@ from peft import LoraConfig, PeftModel
 from torch import distributed
 from transformers import PrinterCallback, TrainingArguments, set_seed
 
-from trainer import attempts, cache, data, model, out_of_memory, provenance, streaming, tasks
+from trainer import (
+    attempts,
+    cache,
+    data,
+    layers,
+    lora,
+    model,
+    out_of_memory,
+    provenance,
+    quantised,
+    streaming,
+    tasks,
+)
 from trainer.arguments import refused, renamed, training_arguments
 from trainer.config import OWN_DEFAULTS, TASK_METRICS, TrialConfig
 from trainer.errors import TrialError, is_out_of_memory
@@ -113,13 +125,10 @@ def prepare(
     args = training_arguments(config, output_dir, recorder)
     is_lora = config.method == "lora"
     kind = tasks.load(config.transformer_type)
-    lora = model.lora_config(config.lora_config, kind.peft_task_type) if is_lora else None
-    if config.streaming and not kind.can_stream():
-        raise TrialError(
-            "BadParameter",
-            f"{config.transformer_type} cannot read rows while it trains; leave --streaming out.",
-        )
-    source = streaming.open_source(config) if config.streaming else None
+    settings = lora.lora_config(config.lora_config, kind.peft_task_type) if is_lora else None
+    if config.quantization:
+        quantised.check()
+    source = _source(config, kind)
     splits = source.splits if source else data.load_splits(config.dataset, config.s3)
     fingerprint = recorder.facts["data_fingerprint"] = provenance.data_fingerprint(splits)
     task = kind.read(splits, source.config if source else config, recorder.warn)
@@ -127,15 +136,14 @@ def prepare(
     if source:
         args.max_steps = source.steps(args)
         recorder.facts["rows"] |= {"train": source.count, "streaming": True}
-    folder = model.model_folder(config.model_uri)
-    processor = task.load_processor(folder, config.model_uri)
+    weights = model.find(config)
+    processor = task.load_processor(weights)
     set_seed(args.seed)  # NB: before the head and the LoRA matrices are drawn.
-    network = task.load_network(folder, config.model_uri, processor)
+    network = task.load_network(weights, processor)
     task = task.knowing(network)
     max_length = task.longest(config.max_length, processor, network, recorder.warn)
-    if lora:
-        network = model.with_lora(network, lora)
-    key = cache.key(config, max_length, fingerprint, folder)
+    network = _for_training(network, config, args, settings, task.heads(network))
+    key = cache.key(config, max_length, fingerprint, weights.tokenizer)
     encoded = cache.encoded(task, processor, max_length, key, recorder.warn)
     recorder.facts["rows"] |= encoded.facts
     for note in encoded.notes:
@@ -143,7 +151,7 @@ def prepare(
     task.keep(encoded)
     mark = attempts.fingerprint(config, fingerprint, network, args)
     earlier, keeping = attempts.earlier(config, args, batch, recorder, mark)
-    recorder.facts["parameters"] = _resolved(config, args, lora, max_length)
+    recorder.facts["parameters"] = _resolved(config, args, settings, max_length)
     recorder.facts["processes"] = args.world_size
     recorder.facts["versions"] = provenance.versions()
     recorder.facts["device"] = provenance.device(args.device.type)
@@ -168,18 +176,52 @@ def prepare(
     return Prepared(trainer, watch, network, processor, earlier)
 
 
+def _for_training(
+    network: Any,
+    config: TrialConfig,
+    args: TrainingArguments,
+    settings: LoraConfig | None,
+    heads: Sequence[str],
+) -> Any:
+    """The network with what the method trains, and with the rest frozen."""
+    if config.quantization:
+        network = quantised.prepared(network, checkpointing=args.gradient_checkpointing)
+    if settings:
+        return lora.with_lora(network, settings, heads, config.frozen_layers)
+    if config.frozen_layers:
+        layers.freeze(network, config.frozen_layers)
+    return network
+
+
+def _source(config: TrialConfig, kind: type[Task]) -> streaming.Source | None:
+    """The rows of a trial that reads them while it trains."""
+    if not config.streaming:
+        return None
+    if not kind.can_stream():
+        raise TrialError(
+            "BadParameter",
+            f"{config.transformer_type} cannot read rows while it trains; leave --streaming out.",
+        )
+    return streaming.open_source(config)
+
+
 def _resolved(
-    config: TrialConfig, args: TrainingArguments, lora: LoraConfig | None, max_length: int | None
+    config: TrialConfig,
+    args: TrainingArguments,
+    settings: LoraConfig | None,
+    max_length: int | None,
 ) -> dict[str, object]:
     """The hyperparameters as they really were: the usual ones, and all that were given."""
     training = (*SHOWN_TRAINING, *renamed(config.training_parameters))
     found = {name: getattr(args, name) for name in dict.fromkeys(training)}
-    if lora:
-        found |= {name: getattr(lora, name) for name in (*SHOWN_LORA, *config.lora_config)}
+    if settings:
+        found |= {name: getattr(settings, name) for name in (*SHOWN_LORA, *config.lora_config)}
     plain = {name: _plain(value) for name, value in found.items()}
     own = {"max_length": max_length, "train_fraction": config.train_fraction}
     asked = {name: getattr(config, name) for name in OWN_DEFAULTS}
     own |= {name: value for name, value in asked.items() if value != OWN_DEFAULTS[name]}
+    if config.quantization:
+        own["quantization"] = config.quantization
     return {"method": config.method, **own, **plain}
 
 

@@ -230,7 +230,8 @@ def fresh_head(folder: Path) -> Any:
     from transformers import AutoModelForSequenceClassification, set_seed
 
     set_seed(42)
-    return model.load(AutoModelForSequenceClassification, folder, "", num_labels=2).score.weight
+    weights = model.Weights(folder, "")
+    return model.load(AutoModelForSequenceClassification, weights, num_labels=2).score.weight
 
 
 def test_what_other_ranks_print_is_not_read_as_metrics(

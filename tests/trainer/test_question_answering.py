@@ -185,7 +185,8 @@ def windows_of(words: Path, *answers: tuple[str, str], **more: Any) -> tuple[Any
     splits = {"train": Dataset.from_list(rows[:4]), "test": Dataset.from_list(rows[4:])}
     said: list[str] = []
     task = QuestionAnswering.read(splits, config(), said.append)
-    encoded = task.encode(task.load_processor(words, "words"), more.get("max_length", 16))
+    processor = task.load_processor(model.Weights(words, "words"))
+    encoded = task.encode(processor, more.get("max_length", 16))
     task.keep(encoded)
     return task, encoded, [*said, *encoded.notes]
 
@@ -264,7 +265,7 @@ def test_rows_that_another_trial_encoded_score_the_same(
     monkeypatch.setenv("KATIB_TUNE_CACHE", str(tmp_path))
     answers = ("w5 w6", "w6"), (LONG, "w30")
     [one, _, said], [other, _, _] = (windows_of(words, *answers) for _ in range(2))
-    tokenizer = one.load_processor(words, "words")
+    tokenizer = one.load_processor(model.Weights(words, "words"))
     made = cache.encoded(one, tokenizer, 16, "mark", said.append, worth_s=0)
     found = cache.encoded(other, None, 16, "mark", said.append, worth_s=0)
     assert isinstance(found.eval, cache.Packed) and list(found.eval) == made.eval
@@ -370,7 +371,7 @@ def test_the_head_that_is_saved_answers_by_plain_transformers(
     from transformers import AutoModelForQuestionAnswering
 
     train.run(asked("--method=full", "--save-best", num_train_epochs=1), tmp_path, fresh(tmp_path))
-    network = model.load(AutoModelForQuestionAnswering, tmp_path / "best", "best")
+    network = model.load(AutoModelForQuestionAnswering, model.Weights(tmp_path / "best", "best"))
     assert network.qa_outputs.weight.shape == (2, 32)
 
 

@@ -14,7 +14,7 @@ from datasets import ClassLabel, Dataset, Features, List, Value
 
 from tests.trainer import chunks
 from tests.trainer.conftest import SIDES, WORDS, text_of
-from trainer import train
+from trainer import model, train
 from trainer.config import TrialConfig, read_config, trial_parser
 from trainer.errors import TrialError
 from trainer.metrics import Reporter
@@ -167,7 +167,7 @@ def pieces(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_words_beyond_max_length_do_not_count_and_that_is_said(pieces: Path) -> None:
     rows = table(tokens=[["Ann", "lives", "in", "Oslo"]] * 10, tags=[["A", "O", "O", "B"]] * 10)
     task, said = prepared(rows)
-    tokenizer = task.load_processor(pieces, "pieces")
+    tokenizer = task.load_processor(model.Weights(pieces, "pieces"))
     whole = task.encode(tokenizer, 16)
     # [CLS] Ann lives in Os ##lo [SEP]
     assert whole.train[0]["labels"] == [-100, 0, 2, 2, 1, -100, -100]
@@ -190,7 +190,7 @@ def test_a_byte_level_tokenizer_takes_words_as_after_a_space(tmp_path: Path) -> 
     tokenizer.add_special_tokens({"pad_token": "!", "eos_token": "!"})
     tokenizer.save_pretrained(tmp_path)
     task, _ = prepared(table(tokens=TOKENS, tags=TAGS))
-    loaded = task.load_processor(tmp_path, "bytes")
+    loaded = task.load_processor(model.Weights(tmp_path, "bytes"))
     row = loaded(["ab", "c"], is_split_into_words=True)
     assert row.word_ids() == [0, 0, 0, 1, 1]
 
@@ -200,7 +200,7 @@ def test_a_tokenizer_without_fast_support_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "canine"}')
     task, _ = prepared(table(tokens=TOKENS, tags=TAGS))
     with pytest.raises(TrialError) as caught:
-        task.load_processor(tmp_path, "canine")
+        task.load_processor(model.Weights(tmp_path, "canine"))
     assert caught.value.reason == "ModelNotFound"
     assert "'canine' has a tokenizer without fast support (CanineTokenizer)" in str(caught.value)
 

@@ -272,7 +272,7 @@ def test_settings_of_saving_and_reporting_are_ours_and_that_is_said(tried: Run) 
         ({"group_by_length": "perhaps"}, {}, "group_by_length: expected true or false, received"),
         ({}, {"r": "0"}, "LoRA cannot be applied: "),
         ({}, {"rank": "8"}, "LoraConfig has no field 'rank'. Did you mean"),
-        ({}, {"target_modules": "q_proj"}, "LoRA cannot be applied: "),
+        ({}, {"target_modules": "q_proj"}, "target_modules: the model has no module 'q_proj'."),
         ({}, {"task_type": "CAUSAL_LM"}, "task_type is SEQ_CLS here and nothing else."),
     ],
 )

@@ -13,6 +13,7 @@ FILES = {
     "AutoModelForTokenClassification": "token_classification",
     "AutoModelForCausalLM": "causal_lm",
     "AutoModelForQuestionAnswering": "question_answering",
+    "AutoModelForImageClassification": "image_classification",
 }
 
 

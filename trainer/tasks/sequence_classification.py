@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -12,7 +11,7 @@ import torch
 from datasets import ClassLabel, Dataset, Value
 from transformers import AutoModelForSequenceClassification, DataCollatorWithPadding
 
-from trainer import data, model
+from trainer import data, lora, model
 from trainer.columns import check_column, find_column, is_text
 from trainer.config import TrialConfig
 from trainer.errors import TrialError
@@ -24,6 +23,7 @@ from trainer.labels import (
     scores,
     warn_if_single,
 )
+from trainer.model import Weights
 from trainer.reading import Splits
 from trainer.tasks.base import Collator, Encoded, Features, Task, Warn
 
@@ -80,13 +80,16 @@ class SequenceClassification(Task):
     def counts(self) -> dict[str, Any]:
         return counts_of(self.train.labels, self.eval.labels, self.names)
 
-    def load_network(self, folder: Path, uri: str, processor: Any) -> Any:
+    def load_network(self, weights: Weights, processor: Any) -> Any:
         network = model.load(
-            AutoModelForSequenceClassification, folder, uri, **head_options(self.names)
+            AutoModelForSequenceClassification, weights, **head_options(self.names)
         )
         # NB: sequence classifiers of decoder models read the pad id from their own configuration.
         network.config.pad_token_id = processor.pad_token_id
         return network
+
+    def heads(self, network: Any) -> Sequence[str]:
+        return lora.heads(network)
 
     def encode(self, processor: Any, max_length: int | None) -> Encoded:
         return Encoded(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -19,6 +18,7 @@ from trainer.config import TrialConfig
 from trainer.entities import OUTSIDE, entity_scores, is_scheme
 from trainer.errors import TrialError
 from trainer.labels import named
+from trainer.model import Weights
 from trainer.reading import Splits
 from trainer.tasks.base import Collator, Encoded, Features, Task, Warn
 from trainer.tasks.sequence_classification import by_length
@@ -75,26 +75,25 @@ class TokenClassification(Task):
             "majority": round(max(found.values()) / found.total(), 4),
         }
 
-    def load_processor(self, folder: Path, uri: str) -> Any:
-        tokenizer = model.load_tokenizer(folder, uri)
+    def load_processor(self, weights: Weights) -> Any:
+        tokenizer = model.load_tokenizer(weights)
         if not tokenizer.is_fast:
             raise TrialError(
                 "ModelNotFound",
-                f"The model {uri!r} has a tokenizer without fast support "
+                f"The model {weights.uri!r} has a tokenizer without fast support "
                 f"({type(tokenizer).__name__}), which does not say which word a token belongs to; "
                 "token classification needs another model.",
             )
         if getattr(tokenizer, "add_prefix_space", None) is False:
             # Byte-level tokenizers (GPT-2, RoBERTa, …) take words only if each has its space.
-            tokenizer = model.load_tokenizer(folder, uri, add_prefix_space=True)
+            tokenizer = model.load_tokenizer(weights, add_prefix_space=True)
         return tokenizer
 
-    def load_network(self, folder: Path, uri: str, processor: Any) -> Any:
+    def load_network(self, weights: Weights, processor: Any) -> Any:
         names = self.names
         network = model.load(
             AutoModelForTokenClassification,
-            folder,
-            uri,
+            weights,
             num_labels=len(names),
             id2label=dict(enumerate(names)),
             label2id={name: i for i, name in enumerate(names)},
