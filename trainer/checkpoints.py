@@ -47,12 +47,15 @@ def folder(output_dir: Path, fingerprint: str) -> Path:
 
 
 def write(parent: Path, about: Mapping[str, Any], save: Callable[[Path], None]) -> int:
-    """Writes one, which replaces those before it; returns its size in bytes, or OSError.
+    """Writes one, which replaces those before it; returns its size in bytes.
 
     Args:
         parent: the configuration's `folder`.
         about: JSON, with `step`.
         save: writes the training's state to a file.
+
+    Raises:
+        OSError, RuntimeError: it cannot be written; those before it are still there.
     """
     parent.mkdir(parents=True, exist_ok=True)
     before = [path for path in parent.iterdir() if path.is_dir()]
@@ -67,7 +70,7 @@ def write(parent: Path, about: Mapping[str, Any], save: Callable[[Path], None]) 
         for path in (partial / STATE, partial / ABOUT, partial):
             _on_disk(path)
         partial.rename(parent / f"{number:04}-step-{about['step']}")
-    except OSError:
+    except (OSError, RuntimeError):  # NB: what torch.save raises where the system refuses to write
         shutil.rmtree(partial, ignore_errors=True)
         raise
     _on_disk(parent)

@@ -98,7 +98,7 @@ class End:
     ) -> None:
         """For sys.excepthook."""
         failure = understand(error)
-        if not peers.is_lost_connection(failure):
+        if failure.reason == "CodeError" and not peers.is_lost_connection(failure):
             traceback.print_exception(kind, error, trace, file=sys.__stderr__)
         _leave(self.failed(failure))
 
@@ -111,7 +111,7 @@ class End:
         if self._is_ending:
             return
         if self._peers.lost_one():
-            _leave(self.failed(peers.silent()))
+            _leave(self.failed(self._peers.silent()))
         if not self.stop.is_watched:
             _leave(self.failed(self._killed()))
         is_first = not self.stop.is_asked

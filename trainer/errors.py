@@ -77,7 +77,11 @@ def is_out_of_memory(error: BaseException) -> bool:
         return True
     if isinstance(error, OSError):
         return error.errno == errno.ENOMEM
-    return isinstance(error, RuntimeError) and any(text in str(error) for text in _OUT_OF_MEMORY)
+    if not isinstance(error, RuntimeError):
+        return False
+    # NB: oneDNN says no more than this when it cannot allocate.
+    is_onednn = str(error) in ("could not create a primitive", "could not execute a primitive")
+    return is_onednn or any(text in str(error) for text in _OUT_OF_MEMORY)
 
 
 def one_line(error: BaseException | str, limit: int = 400) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import pickle
 import random
+import shutil
 import tempfile
 import time
 from collections.abc import Mapping
@@ -26,7 +27,7 @@ from transformers.trainer import TRAINER_STATE_NAME
 
 from trainer import checkpoints
 from trainer.checkpoints import Checkpoint
-from trainer.errors import TrialError, is_disk_full, one_line
+from trainer.errors import TrialError, one_line
 from trainer.loop import WatchedTrainer
 from trainer.stop import Ask, Stop
 from trainer.watch import Watch, trainable
@@ -291,9 +292,11 @@ class SurvivingTrainer(WatchedTrainer):
         try:
             checkpoints.write(self._keeping.folder, about, lambda file: torch.save(state, file))
         except (OSError, RuntimeError) as error:
-            if not isinstance(error, OSError) and not is_disk_full(error):
-                raise
-            self._recorder.warn(f"The checkpoint of step {step} was not written: {one_line(error)}")
+            free = shutil.disk_usage(self._keeping.folder.parent.parent).free
+            self._recorder.warn(
+                f"The checkpoint of step {step} was not written, and the trial goes on without it: "
+                f"{one_line(error, 120)} ({free / 1e6:,.0f} MB are free on that disk)"
+            )
         else:
             self._stop.checkpoint_step = step
 

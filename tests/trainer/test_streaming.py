@@ -252,3 +252,17 @@ def test_a_trial_that_goes_on_skips_what_was_read(
     loader = train.prepare(config, tmp_path, recorder).trainer.get_train_dataloader()
     fourth = next(itertools.islice(loader, 3, None))
     assert next(iter(skip_first_batches(loader, 3)))["input_ids"].equal(fourth["input_ids"])
+
+
+def test_a_label_that_is_declared_may_come_late(
+    tried: Callable[..., Recorder], tmp_path: Path
+) -> None:
+    names = Features({"text": Value("string"), "label": ClassLabel(names=["no", "yes", "other"])})
+    late = {"text": ["the film"] * 300, "label": [2] * 300}
+    table = Dataset.from_dict(
+        {name: [*rows(3000)[name], *late[name]] for name in late}, features=names
+    )
+    table.to_parquet(tmp_path / "late.parquet")
+    recorder = tried(dataset=tmp_path / "late.parquet", num_train_epochs=1)
+    assert recorder.curve[-1]["step"] == 82
+    assert recorder.facts["rows"]["train"] == 1300

@@ -12,7 +12,7 @@ from datasets import ClassLabel, Dataset, Value
 from transformers import AutoModelForSequenceClassification, DataCollatorWithPadding
 
 from trainer import data, lora, model
-from trainer.columns import check_column, find_column, is_text
+from trainer.columns import cells, check_column, find_column, is_text
 from trainer.config import TrialConfig
 from trainer.errors import TrialError
 from trainer.labels import (
@@ -70,10 +70,10 @@ class SequenceClassification(Task):
             splits,
             config,
             complete=lambda rows, spec: _complete(rows, text, label, spec, warn),
-            strata=lambda rows: rows[label],
+            strata=lambda rows: cells(rows, label),
         )
         names, index = labels_of(train, held_out, label, config.num_labels)
-        warn_if_single(train[label], config.split, warn)
+        warn_if_single(cells(train, label), config.split, warn)
         parts = (_rows(each, text, label, index) for each in (train, held_out))
         return cls(*parts, names, index, text, label)
 
@@ -98,19 +98,25 @@ class SequenceClassification(Task):
         )
 
     def encode_rows(self, rows: Dataset, processor: Any, max_length: int | None) -> list[Features]:
-        known = [*self.index, None]
-        if unknown := [value for value in rows[self.label_column] if value not in known]:
+        index = self._all_labels()
+        values = cells(rows, self.label_column)
+        if unknown := [value for value in values if value is not None and value not in index]:
             raise TrialError(
                 "LabelMismatch",
                 f"A row has the {self.label_column!r} {unknown[0]!r}, which neither the first rows "
-                "to train on nor those to evaluate on have; declare all labels, or shuffle the "
-                "data.",
+                "to train on nor those to evaluate on have; shuffle the data.",
             )
         names = (self.text_column, self.label_column)
-        pairs = zip(*(rows[name] for name in names), strict=True)
+        pairs = zip(*(cells(rows, name) for name in names), strict=True)
         whole = [i for i, pair in enumerate(pairs) if None not in pair]
-        found = _rows(rows.select(whole), *names, dict(self.index))
+        found = _rows(rows.select(whole), *names, index)
         return encode(found, processor, max_length)
+
+    def _all_labels(self) -> dict[Any, int]:
+        """The index of each value that may come, also of those that no row has had so far."""
+        if all(value == place for value, place in self.index.items()):
+            return {place: place for place in range(len(self.names))}
+        return dict(self.index)
 
     def collator(self, processor: Any) -> Collator:
         return DataCollatorWithPadding(processor)
@@ -136,7 +142,7 @@ def _complete(rows: Dataset, text: str, label: str, spec: str, warn: Warn) -> Da
         )
     if not isinstance(rows.features[label], (ClassLabel, Value)):
         raise TrialError("LabelMismatch", f"The column {label!r} does not hold one label per row.")
-    pairs = zip(rows[text], rows[label], strict=True)
+    pairs = zip(cells(rows, text), cells(rows, label), strict=True)
     kept = [
         i for i, (value, answer) in enumerate(pairs) if value is not None and answer is not None
     ]
@@ -149,7 +155,7 @@ def _complete(rows: Dataset, text: str, label: str, spec: str, warn: Warn) -> Da
 
 
 def _rows(rows: Dataset, text: str, label: str, index: dict[Any, int]) -> Rows:
-    return Rows(tuple(rows[text]), tuple(index[value] for value in rows[label]))
+    return Rows(tuple(cells(rows, text)), tuple(index[value] for value in cells(rows, label)))
 
 
 def encode(rows: Rows, tokenizer: Any, max_length: int | None) -> list[dict[str, Any]]:
