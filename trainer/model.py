@@ -84,7 +84,14 @@ def lora_config(given: Mapping[str, object], task_type: str | None) -> LoraConfi
 
 
 def with_lora(model: Any, config: LoraConfig) -> Any:
-    """The model with frozen weights, trainable LoRA matrices and a trainable head."""
+    """The model with frozen weights, trainable LoRA matrices and a trainable head.
+
+    `fresh_modules` of a model are those of its head that were not loaded, where peft does not know.
+    """
+    if fresh := getattr(model, "fresh_modules", ()):
+        config.modules_to_save = [*(config.modules_to_save or ()), *fresh]
+        if config.target_modules == "all-linear":
+            config.exclude_modules = list(fresh)
     try:
         return get_peft_model(model, config)
     except (ValueError, TypeError, ImportError) as error:
