@@ -113,6 +113,19 @@ def _length(spec: TuneSpec) -> Iterator[SpecError]:
 
 
 def _model(spec: TuneSpec) -> Iterator[SpecError]:
+    kind = spec.transformer_type
+    for field, shipped in (
+        ("model_uri", tasks.SHIPPED_MODELS),
+        ("dataset", tasks.SHIPPED_DATASETS),
+    ):
+        name = getattr(spec, field)
+        if kind not in shipped.get(name, (kind,)):
+            others = [f"`{other}`" for other, types in shipped.items() if kind in types]
+            yield SpecError(
+                f"The {field.removesuffix('_uri')} `{name}` is not for {kind}.",
+                hint=f"Take {' or '.join(others) or 'one of your own'}.",
+                field=field,
+            )
     if spec.quantization and spec.method == "full":
         yield SpecError(
             f"`quantization` is {spec.quantization}: weights in so few bits cannot be trained.",

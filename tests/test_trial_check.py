@@ -175,6 +175,37 @@ def test_what_contradicts_itself_is_refused(fields: dict[str, Any], field: str) 
     assert [error.field for error in found(**fields)] == [field]
 
 
+@pytest.mark.parametrize(
+    ("kind", "fields", "said"),
+    [
+        (
+            "CausalLM",
+            {"model_uri": "default"},
+            "The model `default` is not for AutoModelForCausalLM. Take `smollm2`.",
+        ),
+        (
+            "ImageClassification",
+            {"model_uri": "smollm2"},
+            "The model `smollm2` is not for AutoModelForImageClassification. Take one of your own.",
+        ),
+        (
+            "QuestionAnswering",
+            {"dataset": "default"},
+            "The dataset `default` is not for AutoModelForQuestionAnswering. Take one of your own.",
+        ),
+    ],
+)
+def test_what_ships_is_refused_for_a_type_that_it_is_not_for(
+    kind: str, fields: dict[str, Any], said: str
+) -> None:
+    assert [str(error) for error in found(kind, **fields)] == [said]
+
+
+def test_the_shipped_language_model_learns_from_the_shipped_reviews() -> None:
+    assert found("CausalLM", model_uri="smollm2", dataset="default") == []
+    assert found(model_uri="default", dataset="default") == []
+
+
 def test_streaming_knows_its_end_by_steps_or_by_rows() -> None:
     assert found(streaming=True, split="train[:100000]") == []
     assert found(streaming=True, training_parameters={"max_steps": 100}) == []

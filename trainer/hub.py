@@ -123,16 +123,16 @@ def _explained(error: Exception, repo: str, noun: Noun) -> TrialError:
             f"The hub does not accept HF_TOKEN for the {noun} {repo!r}: the token is wrong or has "
             "expired, or there is no such repository. Make a new one, and check the name."
         )
-    elif isinstance(cause, RepositoryNotFoundError):
+    elif isinstance(cause, RepositoryNotFoundError) or status == 401:
         message = (
             f"The hub has no {noun} {repo!r} that this account may read; check the name, and set "
             "HF_TOKEN if it is private or gated."
         )
-    elif isinstance(error, (LocalEntryNotFoundError, DryRunError)):
+    elif status is None and isinstance(error, (LocalEntryNotFoundError, DryRunError)):
         message = (
             f"The {noun} {repo!r} is not in the local cache and the hub cannot be reached; check "
             "the network, or give a local folder."
         )
     else:
-        message = f"The hub did not give the {noun} {repo!r}: {one_line(error, 200)}"
+        message = f"The hub did not give the {noun} {repo!r}: {one_line(cause or error, 200)}"
     return TrialError(NOT_FOUND[noun], message)

@@ -63,4 +63,11 @@ def _device() -> Any:
 
 def prepared(network: Any, *, checkpointing: bool) -> Any:
     """The network with its base frozen and what is not quantised in float32."""
+    from bitsandbytes.nn import Linear4bit
+
+    for module in network.modules():
+        if isinstance(module, Linear4bit):
+            # NB: else, on CPUs with bfloat16 units, the first evaluation changes the weights for
+            # good into a form whose product has no gradient, and what trains after it is wrong.
+            module.support_avx512bf16_for_cpu = False
     return prepare_model_for_kbit_training(network, use_gradient_checkpointing=checkpointing)

@@ -13,7 +13,7 @@ from datasets import ClassLabel, Dataset, LargeList, List, Value
 from transformers import AutoModelForTokenClassification, DataCollatorForTokenClassification
 
 from trainer import data, model
-from trainer.columns import check_column, find_column
+from trainer.columns import cells, check_column, find_column
 from trainer.config import TrialConfig
 from trainer.entities import OUTSIDE, entity_scores, is_scheme
 from trainer.errors import TrialError
@@ -61,7 +61,7 @@ class TokenClassification(Task):
             complete=lambda rows, spec: _complete(rows, tokens, tags, spec, warn),
             strata=lambda rows: [0] * len(rows),
         )
-        values = {tag for rows in (train, held_out) for row in rows[tags] for tag in row}
+        values = {tag for rows in (train, held_out) for row in cells(rows, tags) for tag in row}
         feature = train.features[tags].feature
         names, index = named(feature, values, tags, config.num_labels)
         return cls(_rows(train, tokens, tags, index), _rows(held_out, tokens, tags, index), names)
@@ -143,7 +143,7 @@ def _complete(rows: Dataset, tokens: str, tags: str, spec: str, warn: Warn) -> D
     if not isinstance(rows.features[tags].feature, (ClassLabel, Value)):
         raise TrialError("LabelMismatch", f"The column {tags!r} does not hold one tag per word.")
     kept, uneven = [], 0
-    for i, (words, marks) in enumerate(zip(rows[tokens], rows[tags], strict=True)):
+    for i, (words, marks) in enumerate(zip(cells(rows, tokens), cells(rows, tags), strict=True)):
         if not words or not marks or None in words or None in marks:
             continue
         if len(words) == len(marks):
@@ -169,8 +169,8 @@ def _complete(rows: Dataset, tokens: str, tags: str, spec: str, warn: Warn) -> D
 
 def _rows(rows: Dataset, tokens: str, tags: str, index: dict[Any, int]) -> Rows:
     return Rows(
-        tuple(map(tuple, rows[tokens])),
-        tuple(tuple(index[tag] for tag in row) for row in rows[tags]),
+        tuple(map(tuple, cells(rows, tokens))),
+        tuple(tuple(index[tag] for tag in row) for row in cells(rows, tags)),
     )
 
 
