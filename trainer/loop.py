@@ -12,7 +12,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import RandomSampler, Sampler, SequentialSampler
+from torch.utils.data import (
+    DataLoader,
+    IterableDataset,
+    RandomSampler,
+    Sampler,
+    SequentialSampler,
+)
 from transformers import EvalPrediction, Trainer, TrainingArguments
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
@@ -34,8 +40,9 @@ class WatchedTrainer(Trainer):
     ) -> None:
         self._task = task
         self._recorder = recorder
+        is_stream = isinstance(train_dataset, IterableDataset)
         super().__init__(
-            train_dataset=Filled(train_dataset),
+            train_dataset=train_dataset if is_stream else Filled(train_dataset),
             compute_loss_func=self._loss,
             compute_metrics=self._scores,
             preprocess_logits_for_metrics=self._digest,
@@ -112,6 +119,14 @@ class WatchedTrainer(Trainer):
         scores = self._task.score(tuple(rest), np.asarray(found.label_ids))
         return {**scores, **self._task.of_loss(row_loss), "row_loss": row_loss}
 
+    def get_train_dataloader(self) -> Any:
+        if not isinstance(self.train_dataset, IterableDataset):
+            return super().get_train_dataloader()
+        # NB: a stream is this process' part already; accelerate would divide it once more.
+        return StreamLoader(
+            self.train_dataset, self.args.train_batch_size, collate_fn=self.data_collator
+        )
+
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
         order = super()._get_train_sampler(train_dataset)
         shared = isinstance(order, (RandomSampler, LengthGroupedSampler, SequentialSampler))
@@ -132,6 +147,13 @@ def is_looked_at(step: int, device: str) -> bool:
     it, too; and at the latest the next line of the log or the next evaluation does.
     """
     return device == "cpu" or step % LOOK_EVERY == 1
+
+
+class StreamLoader(DataLoader[Any]):
+    """Batches of a stream, which has no end and counts its epochs itself."""
+
+    def set_epoch(self, epoch: int) -> None:
+        pass
 
 
 class Filled(Sequence[Any]):

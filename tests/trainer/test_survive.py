@@ -101,6 +101,7 @@ def stopped_again_and_again(
         ((), {}, 4),
         (("--method=full",), {"gradient_accumulation_steps": "3", "optim": "adafactor"}, 2),
         ((), {"eval_steps": "3", "logging_steps": "2", "max_steps": "10"}, 5),
+        (("--streaming", "--eval-split=train[100:140]"), {"logging_steps": "3"}, 4),
         ((), {"group_by_length": "True", "logging_strategy": "steps", "logging_steps": "4"}, 4),
         (
             ("--objective-metric=eval_loss", "--objective-type=maximize"),
@@ -108,7 +109,7 @@ def stopped_again_and_again(
             4,
         ),
     ],
-    ids=["epochs", "accumulated", "steps", "by length", "the first is the best"],
+    ids=["epochs", "accumulated", "steps", "stream", "by length", "the first is the best"],
 )
 def test_a_trial_that_is_stopped_all_the_time_has_the_same_numbers_and_weights(
     asked: Asked, tmp_path: Path, flags: tuple[str, ...], training: dict[str, str], looks: int
