@@ -190,13 +190,10 @@ class Filled(Sequence[Any]):
     def __init__(self, rows: Sequence[Any]) -> None:
         self._rows = rows
 
-    def set_epoch(self, epoch: int) -> None:
-        """Tells rows that change from epoch to epoch, such as augmented pictures, which one it is.
-
-        The Trainer calls it.
-        """
+    def begin_epoch(self, epoch: int) -> None:
+        """Tells rows that change from epoch to epoch, such as augmented pictures, which it is."""
         if isinstance(self._rows, Changing):
-            self._rows.set_epoch(epoch)
+            self._rows.begin_epoch(epoch)
 
     def __len__(self) -> int:
         return len(self._rows)

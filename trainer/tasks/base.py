@@ -30,7 +30,7 @@ Collator = Callable[[list[Features]], Mapping[str, torch.Tensor]]
 class Changing(Protocol):
     """Rows to train on that are made anew for every epoch."""
 
-    def set_epoch(self, epoch: int) -> None:
+    def begin_epoch(self, epoch: int) -> None:
         """From now on the rows are those of this epoch, counted from 0."""
 
 
