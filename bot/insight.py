@@ -15,7 +15,7 @@ from bot.status import Experiment, ExperimentStatus, TrialCondition, TrialStatus
 
 ENDED_WELL = (TrialCondition.SUCCEEDED, TrialCondition.EARLY_STOPPED)
 # Metrics between 0 and 1 (or -1 and 1), of which people speak in points (hundredths).
-SCORES = ("accuracy", "f1", "precision", "recall", "auc", "matthews")
+SCORES = ("accuracy", "f1", "precision", "recall", "auc", "matthews", "exact_match")
 MIN_SCORE_GAIN = 0.005
 MIN_RELATIVE_GAIN = 0.01
 EVAL_ROWS = re.compile(r"\[(\d*):(\d+)\]$")

@@ -150,7 +150,9 @@ KNOWN_GOOD: Mapping[str, Prior] = {
         FIELDS["max_length"].default, "Longer texts are cut; what fits costs nothing more."
     ),
     "train_fraction": Prior(1.0, "All rows: fewer are for trials that shall be quick."),
-    "frozen_layers": Prior(0, "LoRA leaves the weights alone anyway; freezing saves memory."),
+    "frozen_layers": Prior(
+        0, "None: freezing the first layers saves time, and is worth a try with few rows."
+    ),
     "mlm_probability": Prior(0.15, "15 % of the tokens, as BERT was trained."),
     "augment": Prior("none", "The pictures as they are; with few of them, turned ones help."),
 }

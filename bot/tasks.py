@@ -53,6 +53,14 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     MASKED_LM: ("text",),
     IMAGE_CLASSIFICATION: ("image", "label"),
 }  # fmt: skip
+# What ships with katib-tune, and the types that it is for.
+SHIPPED_MODELS: Mapping[str, tuple[str, ...]] = {
+    "default": (SEQUENCE_CLASSIFICATION, TOKEN_CLASSIFICATION, QUESTION_ANSWERING, MASKED_LM),
+    "smollm2": (SEQUENCE_CLASSIFICATION, TOKEN_CLASSIFICATION, QUESTION_ANSWERING, CAUSAL_LM),
+}
+SHIPPED_DATASETS: Mapping[str, tuple[str, ...]] = {
+    "default": (SEQUENCE_CLASSIFICATION, CAUSAL_LM, MASKED_LM),
+}
 LOWER_IS_BETTER = re.compile(
     r"(^|[_|-])(loss|perplexity|ppl|error|mse|rmse|mae|runtime|seconds|memory)($|[_|-])"
 )

@@ -6,12 +6,15 @@ others may be scored by metrics that our trial program does not know.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
 from bot import algorithms, tasks
 from bot.errors import SpecError
 from bot.hyperparameters import LIMITS, OWN
 from bot.spec import Parameter, TuneSpec
+
+WITH_END = re.compile(r":\d+\]$")
 
 
 def problems(spec: TuneSpec) -> Iterator[SpecError]:
@@ -25,6 +28,7 @@ def problems(spec: TuneSpec) -> Iterator[SpecError]:
     yield from _length(spec)
     yield from _model(spec)
     yield from _data(spec)
+    yield from _streaming(spec)
 
 
 def _metrics(spec: TuneSpec) -> Iterator[SpecError]:
@@ -109,6 +113,19 @@ def _length(spec: TuneSpec) -> Iterator[SpecError]:
 
 
 def _model(spec: TuneSpec) -> Iterator[SpecError]:
+    kind = spec.transformer_type
+    for field, shipped in (
+        ("model_uri", tasks.SHIPPED_MODELS),
+        ("dataset", tasks.SHIPPED_DATASETS),
+    ):
+        name = getattr(spec, field)
+        if kind not in shipped.get(name, (kind,)):
+            others = [f"`{other}`" for other, types in shipped.items() if kind in types]
+            yield SpecError(
+                f"The {field.removesuffix('_uri')} `{name}` is not for {kind}.",
+                hint=f"Take {' or '.join(others) or 'one of your own'}.",
+                field=field,
+            )
     if spec.quantization and spec.method == "full":
         yield SpecError(
             f"`quantization` is {spec.quantization}: weights in so few bits cannot be trained.",
@@ -141,6 +158,29 @@ def _data(spec: TuneSpec) -> Iterator[SpecError]:
             f"`test_split` is `{spec.test_split}`, which every trial sees.",
             hint="Name rows that are in neither `split` nor `eval_split`.",
             field="test_split",
+        )
+
+
+def _streaming(spec: TuneSpec) -> Iterator[SpecError]:
+    if not spec.streaming:
+        return
+    if spec.packing:
+        yield SpecError(
+            "`packing` needs all rows at once.",
+            hint="Leave it out, or leave `streaming` out.",
+            field="packing",
+        )
+    if spec.training_parameters.get("train_fraction", 1) != 1:
+        yield SpecError(
+            "`train_fraction` needs all rows at once.",
+            hint="With streaming=true take a slice such as split=train[:100000].",
+            field="training_parameters",
+        )
+    if "max_steps" not in spec.training_parameters and not WITH_END.search(spec.split):
+        yield SpecError(
+            "With `streaming` nobody knows how many rows there are.",
+            hint="Write max_steps=1000, or a slice such as split=train[:100000].",
+            field="streaming",
         )
 
 

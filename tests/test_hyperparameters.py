@@ -78,6 +78,6 @@ def test_no_name_means_two_things() -> None:
 
 
 def test_the_trainer_ties_alpha_to_the_rank_as_we_say_it_does() -> None:
-    from trainer import model
+    from trainer import lora
 
-    assert model.lora_config({"r": "16"}, "SEQ_CLS").lora_alpha == prior.tied_alpha(16)
+    assert lora.lora_config({"r": "16"}, "SEQ_CLS").lora_alpha == prior.tied_alpha(16)

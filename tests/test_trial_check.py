@@ -159,11 +159,58 @@ def test_hyperparameters_of_ours_within_their_limits_are_searched() -> None:
         ({"method": "full", "quantization": "4bit"}, "quantization"),
         ({"text_column": "a", "columns": {"text": "b"}}, "columns"),
         ({"columns": {"texts": "b"}}, "columns"),
+        ({"streaming": True}, "streaming"),
+        (
+            {
+                "streaming": True,
+                "split": "train[:9000]",
+                "training_parameters": {"train_fraction": {"list": [0.5, 1]}},
+            },
+            "training_parameters",
+        ),
         ({"eval_split": "test", "test_split": "test"}, "test_split"),
     ],
 )
 def test_what_contradicts_itself_is_refused(fields: dict[str, Any], field: str) -> None:
     assert [error.field for error in found(**fields)] == [field]
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "said"),
+    [
+        (
+            "CausalLM",
+            {"model_uri": "default"},
+            "The model `default` is not for AutoModelForCausalLM. Take `smollm2`.",
+        ),
+        (
+            "ImageClassification",
+            {"model_uri": "smollm2"},
+            "The model `smollm2` is not for AutoModelForImageClassification. Take one of your own.",
+        ),
+        (
+            "QuestionAnswering",
+            {"dataset": "default"},
+            "The dataset `default` is not for AutoModelForQuestionAnswering. Take one of your own.",
+        ),
+    ],
+)
+def test_what_ships_is_refused_for_a_type_that_it_is_not_for(
+    kind: str, fields: dict[str, Any], said: str
+) -> None:
+    assert [str(error) for error in found(kind, **fields)] == [said]
+
+
+def test_the_shipped_language_model_learns_from_the_shipped_reviews() -> None:
+    assert found("CausalLM", model_uri="smollm2", dataset="default") == []
+    assert found(model_uri="default", dataset="default") == []
+
+
+def test_streaming_knows_its_end_by_steps_or_by_rows() -> None:
+    assert found(streaming=True, split="train[:100000]") == []
+    assert found(streaming=True, training_parameters={"max_steps": 100}) == []
+    (error,) = found("CausalLM", streaming=True, packing=True, split="train[:9000]")
+    assert error.field == "packing"
 
 
 def test_a_column_that_a_type_has_no_use_for_is_refused_with_those_it_has() -> None:
@@ -179,5 +226,5 @@ def test_a_column_that_a_type_has_no_use_for_is_refused_with_those_it_has() -> N
 
 def test_the_columns_of_every_type_are_those_that_its_trials_take() -> None:
     assert set(tasks.COLUMNS) == set(config.TRANSFORMER_TYPES)
-    for kind, keys in getattr(config, "COLUMN_KEYS", {}).items():
+    for kind, keys in config.COLUMN_KEYS.items():
         assert set(tasks.COLUMNS[kind]) == set(keys), kind

@@ -1,4 +1,4 @@
-"""The command line: `python -m trainer <flags>`, `… fetch`, `… export`, `… objective`."""
+"""The command line: `python -m trainer <flags>`; `fetch`, `forecast`, `export`, `objective`."""
 
 from __future__ import annotations
 
@@ -15,11 +15,17 @@ from trainer.ending import End, complain, recorded
 from trainer.errors import TrialError, understand
 from trainer.metrics import Reporter
 from trainer.result import Recorder
+from trainer.stop import Stop
 
 
 def main(argv: Sequence[str]) -> int:
     """Runs one command; returns its exit code."""
-    commands = {"fetch": _fetch, "export": _export, "objective": _objective}
+    commands = {
+        "fetch": _fetch,
+        "forecast": _forecast,
+        "export": _export,
+        "objective": _objective,
+    }
     if argv and argv[0] in commands:
         return commands[argv[0]](argv[1:])
     return _trial(argv)
@@ -32,12 +38,14 @@ def _trial(argv: Sequence[str]) -> int:
 
     def work(end: End) -> None:
         asked = config.read_config(args)
+        if asked.deadline_seconds:
+            end.end_by(asked.deadline_seconds, saves=asked.save_best)
         prepare(asked)
         with recorder.phase("import"):
             train = _import_train()
         end.watch()
         with _pushed(args.push_metrics, recorder):
-            train(asked, args.output_dir, recorder)
+            train(asked, args.output_dir, recorder, end.stop)
 
     return recorded(recorder, work)
 
@@ -53,7 +61,7 @@ def _pushed(address: str | None, recorder: Recorder) -> Iterator[None]:
         pusher.finish()
 
 
-def _import_train() -> Callable[[config.TrialConfig, Path, Recorder], None]:
+def _import_train() -> Callable[[config.TrialConfig, Path, Recorder, Stop], None]:
     # Collecting garbage while importing a million objects that stay costs a fifth of the import.
     gc.disable()
     from trainer import train
@@ -69,7 +77,10 @@ def prepare(asked: config.TrialConfig) -> None:
         data = sources.Source("local", str(sources.fetched(asked.s3)), asked.s3.uri)
     else:
         data = sources.read(asked.dataset, "dataset")
-    weights = sources.read(asked.model_uri, "model")
+    if asked.model_s3:
+        weights = sources.Source("local", str(sources.fetched(asked.model_s3)), asked.model_uri)
+    else:
+        weights = sources.read(asked.model_uri, "model")
     if weights.kind == "default":
         shipped.folder(weights.value)
     if data.kind == "default":
@@ -131,6 +142,17 @@ def _ended(work: Callable[[], None]) -> int:
         work()
     except (TrialError, OSError) as error:
         return complain(understand(error))
+    return 0
+
+
+def _forecast(argv: Sequence[str]) -> int:
+    args = config.trial_parser().parse_args(argv)
+    from trainer import forecast
+
+    try:
+        print(forecast.run(config.read_config(args)), flush=True)
+    except TrialError as error:
+        return complain(error)
     return 0
 
 

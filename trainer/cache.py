@@ -36,7 +36,8 @@ WORTH_S = 0.1
 # What the encoded rows do not depend on, or what the key has in another form.
 _ELSEWHERE = (
     *("model_uri", "dataset", "s3", "method", "training_parameters", "lora_config", "max_length"),
-    *("objective_metric", "objective_type", "save_best"),
+    *("objective_metric", "objective_type", "save_best", "model_s3", "quantization"),
+    *("attn_implementation", "frozen_layers", "augment"),
 )
 _TOKENIZER_FILES = ("*.json", "*.txt", "*.model", "*.jinja", "*.gguf")
 _ALIGNMENT = 8

@@ -36,7 +36,7 @@ def cast(value: object, hint: Any) -> Any:
     if origin in (list, tuple) or hint in (list, tuple):
         return _list(value, typing.get_args(hint))
     if origin is dict or hint is dict:
-        return _dict(value)
+        return _dict(value, typing.get_args(hint))
     if isinstance(hint, type) and issubclass(hint, Enum):
         return hint(_one_of(value, [member.value for member in hint]))
     if dataclasses.is_dataclass(hint):
@@ -95,11 +95,12 @@ def _list(value: object, args: tuple[Any, ...]) -> list[Any]:
     return [cast(element, item) for element in value]
 
 
-def _dict(value: object) -> dict[Any, Any]:
+def _dict(value: object, args: tuple[Any, ...] = ()) -> dict[Any, Any]:
     value = _json(value) if isinstance(value, str) else value
     if not isinstance(value, dict):
         raise ValueError("a JSON object")
-    return value
+    key, item = args or (Any, Any)
+    return {cast(name, key): cast(element, item) for name, element in value.items()}
 
 
 def _instance(value: object, hint: Any) -> Any:

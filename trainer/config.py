@@ -10,19 +10,21 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
-from trainer import prompts, tasks
+from trainer import prompts
 from trainer.casting import cast, cast_fields
 from trainer.errors import TrialError, nearest
 from trainer.push import ADDRESS as PUSH_ADDRESS
 from trainer.sources import DEFAULT, S3Place
 
 SEQUENCE_CLASSIFICATION = "AutoModelForSequenceClassification"
+IMAGE_CLASSIFICATION = "AutoModelForImageClassification"
 CAUSAL_LM = "AutoModelForCausalLM"
 TRANSFORMER_TYPES = (
     SEQUENCE_CLASSIFICATION,
@@ -30,7 +32,7 @@ TRANSFORMER_TYPES = (
     "AutoModelForQuestionAnswering",
     CAUSAL_LM,
     "AutoModelForMaskedLM",
-    "AutoModelForImageClassification",
+    IMAGE_CLASSIFICATION,
 )
 # What each of them is scored by; `eval_` stands before the names, and `eval_loss` is among them.
 TASK_METRICS: Mapping[str, tuple[str, ...]] = {
@@ -39,7 +41,7 @@ TASK_METRICS: Mapping[str, tuple[str, ...]] = {
     "AutoModelForQuestionAnswering": ("exact_match", "f1"),
     CAUSAL_LM: ("perplexity", "token_accuracy", "accuracy"),
     "AutoModelForMaskedLM": ("perplexity", "token_accuracy"),
-    "AutoModelForImageClassification": ("accuracy", "f1", "matthews"),
+    IMAGE_CLASSIFICATION: ("accuracy", "f1", "matthews"),
 }
 # What --columns may name for each of them; for the one that is missing, its task says it.
 COLUMN_KEYS: Mapping[str, tuple[str, ...]] = {
@@ -56,11 +58,13 @@ COST_METRICS = (
     *("peak_memory_mb", "gpu_seconds"),
 )
 # Hyperparameters of ours: they stand among the fields of TrainingArguments and can be searched.
-OWN_PARAMETERS: Mapping[str, type] = {
+OWN_PARAMETERS: Mapping[str, Any] = {
     "max_length": int,
     "train_fraction": float,
     "prompt_template": str,
     "mlm_probability": float,
+    "frozen_layers": int,
+    "augment": Literal["none", "flip", "crop-flip"],
 }
 
 
@@ -68,8 +72,13 @@ OWN_DEFAULTS: Mapping[str, Any] = {
     "train_fraction": 1.0,
     "prompt_template": None,
     "mlm_probability": 0.15,
+    "frozen_layers": 0,
+    "augment": "none",
 }
 COMPLETION, ALL = "completion", "all"
+QUANTIZATIONS = ("4bit", "8bit")
+ATTENTION = ("sdpa", "eager", "flash_attention_2", "flex_attention")
+S3_PREFIX = "s3://"
 
 
 def metrics_of(transformer_type: str) -> tuple[str, ...]:
@@ -81,6 +90,7 @@ def metrics_of(transformer_type: str) -> tuple[str, ...]:
 EPILOG = """
 other commands:
   python -m trainer fetch        make a model and a dataset available before any trial
+  python -m trainer forecast     say how much memory a trial with the same flags needs
   python -m trainer export       hand on a finished trial's best weights, with a model card
   python -m trainer objective    run one trial of your own Python function
 several processes:
@@ -90,7 +100,10 @@ several processes:
   are `reason: …`, a word for each exit code, and `error: …`.
 exit codes:
   0 ok, 1 anything unforeseen, 2 usage or hyperparameter, 3 data, 4 model, 5 diverged,
-  6 out of memory, 7 not fetched yet, 143 stopped by SIGTERM
+  6 out of memory, 7 not fetched yet, 8 no evaluation before the deadline, 143 stopped by SIGTERM
+stopped and started again:
+  the same command goes on from the checkpoint in DIR/checkpoints, with the same numbers. SIGTERM
+  ends the step and writes one within 25 s; a second SIGTERM ends at once.
 """
 
 
@@ -99,6 +112,10 @@ class TrialConfig:
     """One trial as asked for; hyperparameters are still untyped."""
 
     model_uri: str
+    model_s3: S3Place | None
+    trust_remote_code: bool
+    quantization: str | None
+    attn_implementation: str | None
     transformer_type: str
     num_labels: int | None
     dataset: str
@@ -112,6 +129,8 @@ class TrialConfig:
     lora_config: Mapping[str, object]
     max_length: int
     train_fraction: float
+    frozen_layers: int
+    augment: str
     prompt_template: str | None
     mlm_probability: float
     loss_on: str
@@ -120,6 +139,9 @@ class TrialConfig:
     objective_type: str
     seed: int
     save_best: bool
+    checkpoints: bool
+    deadline_seconds: float | None
+    retry_out_of_memory: bool
 
 
 class Parser(argparse.ArgumentParser):
@@ -164,13 +186,24 @@ def add_s3(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--s3-region-name", metavar="NAME", help="default: $AWS_REGION")
 
 
+def add_code(parser: argparse.ArgumentParser) -> None:
+    """The flag for models that are not part of transformers."""
+    parser.add_argument(
+        "--trust-remote-code",
+        action="store_true",
+        help="run the Python code that the model brings with it, which may do anything; read it",
+    )
+
+
 def s3_place(args: argparse.Namespace) -> S3Place | None:
     """The place that the S3 flags name, None without them; BadParameter if they are not whole."""
     needed = {
         f"--s3-{name.replace('_', '-')}": getattr(args, f"s3_{name}")
         for name in ("endpoint_url", "bucket_name", "file_key")
     }
-    if not any(needed.values()) and not args.s3_region_name:
+    shared = args.s3_endpoint_url or args.s3_region_name  # with a model in S3
+    is_dataset = needed["--s3-bucket-name"] or needed["--s3-file-key"]
+    if not is_dataset and (not shared or _model_of(args).startswith(S3_PREFIX)):
         return None
     if missing := [flag for flag, value in needed.items() if not value]:
         raise TrialError("BadParameter", f"A dataset in S3 also needs {' and '.join(missing)}.")
@@ -181,6 +214,29 @@ def s3_place(args: argparse.Namespace) -> S3Place | None:
     return S3Place(*needed.values(), args.s3_region_name)
 
 
+def model_place(uri: str, args: argparse.Namespace) -> S3Place | None:
+    """The place of a model `s3://bucket/key`, at the same storage as a dataset; None elsewhere."""
+    if not uri.startswith(S3_PREFIX):
+        return None
+    bucket, _, key = uri.removeprefix(S3_PREFIX).partition("/")
+    endpoint = args.s3_endpoint_url or os.environ.get("AWS_ENDPOINT_URL")
+    if not bucket or not key.strip("/"):
+        raise TrialError(
+            "BadParameter", f"{uri!r} does not name a model in S3: write s3://BUCKET/FOLDER."
+        )
+    if not endpoint:
+        raise TrialError(
+            "BadParameter",
+            f"The model {uri} needs the address of its storage: --s3-endpoint-url or "
+            "AWS_ENDPOINT_URL.",
+        )
+    return S3Place(endpoint, bucket, key, args.s3_region_name, "model")
+
+
+def _model_of(args: argparse.Namespace) -> str:
+    return str(args.model if "model" in args else args.model_uri)
+
+
 def trial_parser() -> Parser:
     parser = Parser(
         prog="python -m trainer",
@@ -189,11 +245,21 @@ def trial_parser() -> Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    model = "default, smollm2, a folder, package:NAME/inner/path, hf://org/name, or a hub name"
+    model = (
+        "default, smollm2, a folder, package:NAME/path, hf://org/name, s3://bucket/key, or a hub "
+        "name"
+    )
     data = (
         "default, a folder, a csv/json/jsonl/parquet file, package:NAME/inner/path, or a hub name"
     )
     parser.add_argument("--model-uri", default="default", metavar="URI", help=model)
+    add_code(parser)
+    parser.add_argument(
+        "--quantization", choices=QUANTIZATIONS, help="LoRA on a base of 4 or 8 bits (bitsandbytes)"
+    )
+    parser.add_argument(
+        "--attn-implementation", choices=ATTENTION, help="default: the model's, usually sdpa"
+    )
     parser.add_argument("--transformer-type", default=SEQUENCE_CLASSIFICATION, metavar="CLASS")
     parser.add_argument(
         "--num-labels", type=whole_number, metavar="N", help="default: from the data"
@@ -233,8 +299,32 @@ def trial_parser() -> Parser:
     parser.add_argument(
         "--save-best", action="store_true", help="keep the best checkpoint in DIR/best"
     )
+    add_survival(parser)
     add_common(parser)
     return parser
+
+
+def add_survival(parser: argparse.ArgumentParser) -> None:
+    """The flags of what happens when a trial is stopped, takes too long, or needs too much."""
+    parser.add_argument(
+        "--no-checkpoints",
+        action="store_false",
+        dest="checkpoints",
+        help="begin anew when started again; default: a checkpoint per evaluation, of which those "
+        "are left out that would take more than 5 %% of the time",
+    )
+    parser.add_argument(
+        "--deadline-seconds",
+        type=float,
+        metavar="N",
+        help="evaluate and end shortly before this process has run so long, as a success with the "
+        "best so far",
+    )
+    parser.add_argument(
+        "--retry-out-of-memory",
+        action="store_true",
+        help="try once more with half the rows per device and twice the accumulation",
+    )
 
 
 def objective_parser() -> Parser:
@@ -261,6 +351,7 @@ def fetch_parser() -> Parser:
     parser.add_argument("--model", default="default", metavar="URI")
     parser.add_argument("--dataset", default="default", metavar="URI")
     add_s3(parser)
+    add_code(parser)
     parser.add_argument("--cache", type=Path, metavar="DIR", help="default: $KATIB_TUNE_CACHE")
     parser.add_argument("--size", action="store_true", help="only say how much would be downloaded")
     return parser
@@ -268,11 +359,12 @@ def fetch_parser() -> Parser:
 
 def read_config(args: argparse.Namespace) -> TrialConfig:
     """The parsed flags as a TrialConfig; what cannot be is a BadParameter."""
-    made = ("s3", *(name for name in OWN_PARAMETERS if name not in vars(args)))
+    made = ("s3", "model_s3", *(name for name in OWN_PARAMETERS if name not in vars(args)))
     values: dict[str, Any] = {
         name: getattr(args, name) for name in TrialConfig.__dataclass_fields__ if name not in made
     }
     values["s3"] = s3_place(args)
+    values["model_s3"] = model_place(args.model_uri, args)
     values |= OWN_DEFAULTS
     for flag in ("training_parameters", "lora_config", "columns"):
         values[flag] = json_object(values[flag], flag)
@@ -312,11 +404,6 @@ def _check_type(config: TrialConfig) -> None:
             "BadParameter",
             f"There is no transformer type {kind!r}.{nearest(kind, TRANSFORMER_TYPES)}",
         )
-    if kind not in tasks.FILES:
-        raise TrialError(
-            "BadParameter",
-            f"{kind} cannot be trained yet; for now these can: {', '.join(tasks.FILES)}.",
-        )
 
 
 def _check_numbers(config: TrialConfig) -> None:
@@ -354,6 +441,20 @@ def _check_method(config: TrialConfig) -> None:
         raise TrialError(
             "BadParameter", "--lora-config means nothing with --method full; leave it out."
         )
+    if config.method == "full" and config.quantization:
+        raise TrialError(
+            "BadParameter",
+            f"--quantization {config.quantization} is for --method lora: weights of so few bits "
+            "cannot be trained themselves.",
+        )
+    if config.frozen_layers < 0:
+        raise TrialError(
+            "BadParameter", f"frozen_layers must be 0 or more, not {config.frozen_layers}."
+        )
+    if config.augment != "none" and config.transformer_type != IMAGE_CLASSIFICATION:
+        raise TrialError(
+            "BadParameter", f"augment is for {IMAGE_CLASSIFICATION}, not {config.transformer_type}."
+        )
 
 
 def _check_columns(config: TrialConfig) -> None:
@@ -388,6 +489,13 @@ def _check_objective(config: TrialConfig) -> None:
         )
 
 
+def _check_deadline(config: TrialConfig) -> None:
+    if config.deadline_seconds is not None and not config.deadline_seconds > 0:
+        raise TrialError(
+            "BadParameter", f"--deadline-seconds must be above 0, not {config.deadline_seconds:g}."
+        )
+
+
 _CHECKS: Sequence[Callable[[TrialConfig], None]] = (
     _check_type,
     _check_numbers,
@@ -395,4 +503,5 @@ _CHECKS: Sequence[Callable[[TrialConfig], None]] = (
     _check_method,
     _check_columns,
     _check_objective,
+    _check_deadline,
 )

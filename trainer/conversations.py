@@ -11,7 +11,7 @@ from typing import Any
 
 from datasets import ClassLabel, Dataset, Value
 
-from trainer.columns import check_column, is_text
+from trainer.columns import cells, check_column, is_text
 from trainer.config import TrialConfig
 from trainer.errors import TrialError, nearest
 from trainer.prompts import ASSISTANT, CHAT, SYSTEM, USER, Turn
@@ -134,7 +134,7 @@ def _words(rows: Dataset, label: str | None) -> tuple[str, ...]:
         return tuple(feature.names)
     if not isinstance(feature, Value):
         raise TrialError("LabelMismatch", f"The column {label!r} does not hold one label per row.")
-    return tuple(sorted({_word(value) for value in rows[label] if value is not None}))
+    return tuple(sorted({_word(value) for value in cells(rows, label) if value is not None}))
 
 
 def check_layout(rows: Dataset, layout: Layout, where: str) -> None:

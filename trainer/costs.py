@@ -20,12 +20,10 @@ class Costs:
 
     Args:
         gpus: how many GPUs the trial has, all processes together; 0 on CPUs.
-        carried: the `state` of the same training before it was interrupted.
     """
 
-    def __init__(self, gpus: int, carried: Mapping[str, float] | None = None) -> None:
+    def __init__(self, gpus: int) -> None:
         self._gpus = gpus
-        self._before = {"loss": 0.0, "tokens": 0.0, "gpu_seconds": 0.0, **(carried or {})}
         self._loss, self._rows, self._tokens = 0.0, 0, 0
         self._new: list[torch.Tensor] = []
 
@@ -35,7 +33,9 @@ class Costs:
         """Adds one batch of this process; `real` says of each row whether it has a label."""
         found = (loss.detach().float(), real.sum(), _tokens(batch, real))
         new = [each.to(loss.device) for each in found]
-        self._new = [a + b for a, b in zip(self._new, new, strict=True)] if self._new else new
+        self._new = (
+            [a.to(b.device) + b for a, b in zip(self._new, new, strict=True)] if self._new else new
+        )
 
     def so_far(
         self, gather: Gather, steps: int, train_s: float, eval_s: float, device: torch.device
@@ -44,7 +44,7 @@ class Costs:
 
         Args:
             steps: optimizer steps since the training began, before an interruption, too.
-            train_s, eval_s: seconds of this process, since it began to train.
+            train_s, eval_s: seconds since the training began, before an interruption, too.
 
         Returns:
             train_loss: mean over all steps. tokens: without padding; left out if a row has none.
@@ -57,27 +57,24 @@ class Costs:
         if self._new:
             self._put_together(gather, device)
         if steps:
-            found["train_loss"] = (self._before["loss"] + self._loss) / steps
-        if tokens := self._before["tokens"] + self._tokens:
-            found["tokens"] = tokens
+            found["train_loss"] = self._loss / steps
+        if self._tokens:
+            found["tokens"] = self._tokens
         if self._rows and train_s:
             found["train_samples_per_second"] = self._rows / train_s
         if self._tokens and train_s:
             found["train_tokens_per_second"] = self._tokens / train_s
         if self._gpus:
-            found["gpu_seconds"] = self._gpu_seconds(train_s + eval_s)
+            found["gpu_seconds"] = self._gpus * (train_s + eval_s)
         return found
 
-    def state(self, seconds: float) -> dict[str, float]:
-        """What a checkpoint keeps, right after `so_far`; `seconds` are train_s and eval_s."""
-        return {
-            "loss": self._before["loss"] + self._loss,
-            "tokens": self._before["tokens"] + self._tokens,
-            "gpu_seconds": self._gpu_seconds(seconds),
-        }
+    def kept(self) -> tuple[float, int, int, list[torch.Tensor]]:
+        """What a checkpoint keeps of this process, for `go_on`."""
+        return self._loss, self._rows, self._tokens, self._new
 
-    def _gpu_seconds(self, seconds: float) -> float:
-        return self._before["gpu_seconds"] + self._gpus * seconds
+    def go_on(self, kept: tuple[float, int, int, list[torch.Tensor]]) -> None:
+        """Goes on from what the same process had before the training was interrupted."""
+        self._loss, self._rows, self._tokens, self._new = kept
 
     def _put_together(self, gather: Gather, device: torch.device) -> None:
         loss, *counts = (gather(each.to(device).reshape(1)) for each in self._new)
@@ -93,7 +90,7 @@ def _tokens(batch: Mapping[str, torch.Tensor], real: torch.Tensor) -> torch.Tens
     """The tokens of the real rows, without padding; none for rows that are no text."""
     mask, ids = batch.get("attention_mask"), batch.get("input_ids")
     if mask is not None and mask.dim() == 2:
-        return mask.sum(1)[real.to(mask.device)].sum()
+        return (mask.sum(1) * real.to(mask.device)).sum()
     return real.sum() * (ids.shape[1] if ids is not None else 0)
 
 

@@ -70,10 +70,10 @@ class __legacy__:
 
     @staticmethod
     def prepare_metadata_for_build_wheel(directory, config_settings=None):
-        folder = pathlib.Path(directory, "vaderSentiment-3.3.2.dist-info")
+        folder = pathlib.Path(directory, "@NAME-@VERSION.dist-info")
         folder.mkdir()
         (folder / "METADATA").write_text(
-            "Metadata-Version: 2.1\\nName: vaderSentiment\\nVersion: 3.3.2\\n"
+            "Metadata-Version: 2.1\\nName: @NAME\\nVersion: @VERSION\\n"
         )
         return folder.name
 """
@@ -154,7 +154,9 @@ def downloaded(package: Package) -> Iterator[Path]:
         backend = Path(folder, "backend", "setuptools")
         backend.mkdir(parents=True)
         (backend / "__init__.py").touch()
-        (backend / "build_meta.py").write_text(_BACKEND)
+        name, version = package.requirement.split("==")
+        answers = _BACKEND.replace("@NAME", name).replace("@VERSION", version)
+        (backend / "build_meta.py").write_text(answers)
         files = Path(folder, "files")
         _pip_download(package, files, backend.parent)
         file = next(files.iterdir())

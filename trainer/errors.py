@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import errno
+import os
 from collections.abc import Iterable, Mapping
 
 EXIT_CODES: Mapping[str, int] = {
@@ -17,6 +18,7 @@ EXIT_CODES: Mapping[str, int] = {
     "Diverged": 5,
     "OutOfMemory": 6,
     "NotFetched": 7,
+    "DeadlineExceeded": 8,
     "DiskFull": 1,
     "NotPushed": 1,
     "CodeError": 1,
@@ -41,9 +43,9 @@ def understand(error: BaseException) -> TrialError:
     """The trial's name for `error`; what nobody foresaw is a CodeError."""
     if isinstance(error, TrialError):
         return error
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+    if is_disk_full(error):
         return TrialError("DiskFull", "The disk is full; free some space and try again.")
-    if _is_out_of_memory(error):
+    if is_out_of_memory(error):
         return TrialError(
             "OutOfMemory",
             "The trial ran out of memory; try a smaller per_device_train_batch_size or max length.",
@@ -51,13 +53,35 @@ def understand(error: BaseException) -> TrialError:
     return TrialError("CodeError", f"{type(error).__name__}: {one_line(error)}")
 
 
-def _is_out_of_memory(error: BaseException) -> bool:
-    # NB: torch raises a plain RuntimeError when the CPU allocator fails.
+def is_disk_full(error: BaseException) -> bool:
+    """Whether there was no space left, on the disk or of a quota, or a file grew too large."""
+    full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    if isinstance(error, OSError):
+        return error.errno in full
+    # NB: torch.save and safetensors raise errors of their own, which quote the system's.
     text = str(error)
-    return isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError)
-        and ("out of memory" in text or "can't allocate memory" in text)
-    )
+    is_theirs = isinstance(error, RuntimeError) or type(error).__name__ == "SafetensorError"
+    return is_theirs and any(os.strerror(number) in text for number in full)
+
+
+# What torch's allocators, CUDA's libraries and C++ say; many of them in a plain RuntimeError.
+_OUT_OF_MEMORY = (
+    *("out of memory", "can't allocate memory", "not enough memory", "Cannot allocate memory"),
+    *("std::bad_alloc", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED"),
+)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory could not be had, of the host or of the GPU."""
+    if isinstance(error, MemoryError):
+        return True
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    if not isinstance(error, RuntimeError):
+        return False
+    # NB: oneDNN says no more than this when it cannot allocate.
+    is_onednn = str(error) in ("could not create a primitive", "could not execute a primitive")
+    return is_onednn or any(text in str(error) for text in _OUT_OF_MEMORY)
 
 
 def one_line(error: BaseException | str, limit: int = 400) -> str:

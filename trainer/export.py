@@ -166,6 +166,12 @@ def _check_can_merge(trial: Trial) -> None:
         raise _refused(
             "There is nothing to merge: the trial trained the whole model. Leave --merge out."
         )
+    if trial.asked.quantization:
+        raise _refused(
+            f"The weights of {trial.asked.model_uri} were of {trial.asked.quantization}, and an "
+            "adapter merged into them would lose its precision. Leave --merge out and use the "
+            "adapter."
+        )
 
 
 @contextmanager
@@ -209,16 +215,10 @@ def merge(trial: Trial, network_config: Path, folder: Path, dtype: str) -> None:
 
     network = model.load(
         getattr(transformers, trial.asked.transformer_type),
-        model.model_folder(trial.asked.model_uri),
-        trial.asked.model_uri,
+        model.find(trial.asked),
         config=transformers.AutoConfig.from_pretrained(network_config),
         ignore_mismatched_sizes=True,
     )
-    if getattr(network, "is_quantized", False):
-        raise _refused(
-            f"The weights of {trial.asked.model_uri} are quantised, and an adapter merged into "
-            "them would lose its precision. Leave --merge out and use the adapter."
-        )
     adapted: Any = PeftModel.from_pretrained(network, trial.best)
     adapted.merge_and_unload().to(getattr(torch, dtype)).save_pretrained(folder)
     for file in trial.best.iterdir():

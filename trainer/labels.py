@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from datasets import ClassLabel, Dataset
 
+from trainer.columns import cells
 from trainer.errors import TrialError
 
 LABEL_COLUMNS = ("label", "labels", "class", "category", "sentiment", "target", "intent", "stars")
@@ -19,7 +20,7 @@ def labels_of(
     train: Dataset, held_out: Dataset, column: str, num_labels: int | None
 ) -> tuple[tuple[str, ...], dict[Any, int]]:
     """The labels' names, and the index of each value that occurs in the data."""
-    values = set(train[column]) | set(held_out[column])
+    values = {*cells(train, column), *cells(held_out, column)}
     return named(train.features[column], values, column, num_labels)
 
 

@@ -26,10 +26,11 @@ from transformers.trainer_pt_utils import LengthGroupedSampler
 from trainer.costs import Costs
 from trainer.errors import TrialError
 from trainer.result import Recorder
-from trainer.tasks.base import Task
+from trainer.tasks.base import Changing, Task
 
 NO_LABEL = -100  # PyTorch's mark for a row that does not count.
 PART = 2**22  # logits of which the loss is computed at a time; 16 MB as float32
+LOOK_EVERY = 16  # steps
 
 
 class WatchedTrainer(Trainer):
@@ -55,14 +56,18 @@ class WatchedTrainer(Trainer):
     def training_step(self, model: Any, inputs: Any, *more: Any) -> torch.Tensor:
         loss: torch.Tensor = super().training_step(model, inputs, *more)
         self.costs.count(inputs, _has_label(inputs["labels"]).any(1), loss)
-        if not torch.isfinite(loss):
-            step = self.state.global_step + 1
+        step = self.state.global_step + 1
+        if is_looked_at(step, loss.device.type) and not torch.isfinite(loss):
             raise TrialError(
                 "Diverged",
                 f"The training loss became {loss.item()} in step {step}; try a smaller learning "
                 "rate or a warm-up.",
             )
         return loss
+
+    def floating_point_ops(self, inputs: Any) -> int:
+        """Nothing: the Trainer walks through all weights in each step for a sum nobody reads."""
+        return 0
 
     def evaluate(self, *args: Any, **options: Any) -> dict[str, float]:
         with self._recorder.phase("eval"):
@@ -148,11 +153,28 @@ class Epochs(TrainerCallback):
         self._collator.set_epoch(int((state.epoch or 0) + 1e-6))
 
 
+def is_looked_at(step: int, device: str) -> bool:
+    """Whether a step's loss is looked at at once, for which a GPU must first finish all its work.
+
+    A loss that is not finite spoils the weights and all later losses, so that a later look finds
+    it, too; and at the latest the next line of the log or the next evaluation does.
+    """
+    return device == "cpu" or step % LOOK_EVERY == 1
+
+
 class Filled(Sequence[Any]):
     """Rows to train on, and behind them, at index `len`, a filler that does not count."""
 
     def __init__(self, rows: Sequence[Any]) -> None:
         self._rows = rows
+
+    def set_epoch(self, epoch: int) -> None:
+        """Tells rows that change from epoch to epoch, such as augmented pictures, which one it is.
+
+        The Trainer calls it.
+        """
+        if isinstance(self._rows, Changing):
+            self._rows.set_epoch(epoch)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -195,6 +217,9 @@ class SharedOrder(Sampler[int]):
 
     def __len__(self) -> int:
         return len(self._order) + self._fill
+
+    def set_epoch(self, epoch: int) -> None:
+        self._epoch = epoch
 
     def __iter__(self) -> Iterator[int]:
         # As the Trainer's own on one process: the seed and the number of the epoch.

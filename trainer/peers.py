@@ -16,6 +16,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from trainer import machine
 from trainer.errors import TrialError
 
 SAID, TOLD = "katib-tune/failure", "katib-tune/told"
@@ -35,6 +36,9 @@ class Alone:
 
     world_size = 1
     speaks = True  # one process of each pod has the last word in its log
+
+    def __init__(self) -> None:
+        self._kills_before = machine.oom_kills()
 
     def watch(self, act: Callable[[TrialError], None]) -> None:
         """Has `act` called, in another thread, once another process has failed."""
@@ -57,11 +61,16 @@ class Alone:
         """Whether a process that torchrun started beside this one has ended already."""
         return False
 
+    def silent(self) -> TrialError:
+        """What is known of a process that has ended without a word."""
+        return silent(self._kills_before)
+
 
 class Peers(Alone):
     """The processes of a trial under torchrun, which meet in its store."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
+        super().__init__()
         self.world_size = int(environment["WORLD_SIZE"])
         self.speaks = environment["LOCAL_RANK"] == "0"
         self._rank = int(environment["RANK"])
@@ -87,7 +96,7 @@ class Peers(Alone):
         try:
             store = self._store()
             if is_lost_connection(failure):
-                failure = self._reason(store) or silent()
+                failure = self._reason(store) or self.silent()
             said = store.compare_set(SAID, "", _text(failure))
         except _STORE_ERRORS:  # the Master is gone, and the store with it
             return failure
@@ -160,8 +169,19 @@ def is_lost_connection(failure: TrialError) -> bool:
     return failure.reason == "CodeError" and any(text in failure.message for text in _LOST)
 
 
-def silent() -> TrialError:
-    """What is known of a process that said nothing."""
+def silent(kills_before: int, cgroup: Path = machine.CGROUP) -> TrialError:
+    """What is known of a process that said nothing.
+
+    Args:
+        kills_before: `machine.oom_kills` when the trial began.
+    """
+    if machine.oom_kills(cgroup) > kills_before:
+        return TrialError(
+            "OutOfMemory",
+            f"The container's memory ({machine.memory_limit() / 1e6:,.0f} MB) ran out and the "
+            "kernel killed a process of the trial; try a smaller per_device_train_batch_size with "
+            "more accumulation, or ask for more memory.",
+        )
     return TrialError(
         "CodeError",
         "A process of the trial ended without a word: killed, most often because the memory ran "

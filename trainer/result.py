@@ -7,16 +7,20 @@ import os
 import resource
 import sys
 import time
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from trainer import checkpoints
 from trainer.errors import TrialError
 from trainer.metrics import Reporter, finite, timestamp
 from trainer.push import Pusher
 
 FILE_NAME = "result.json"
+PROBE = ".probe"
 BEST = "best"  # the folder of the best weights, beside it
 BASE_CONFIG = "base_config"  # in that, where the weights are an adapter's: what it belongs to
 PHASES = ("import", "load", "train", "eval")
@@ -40,16 +44,66 @@ class Recorder:
         self._written = False
         self._started = reporter.now()
         self._clock = self._charged = time.monotonic()
+        # What earlier processes of the same trial have used.
+        self._seconds_before, self._cpu_before, self._peak_before = 0.0, 0.0, 0.0
+        self._process = uuid.uuid4().hex
         self.best: dict[str, Any] | None = None
         self.pusher: Pusher | None = None
 
     def start(self) -> None:
-        """Makes the output folder and removes what an earlier trial wrote there; or OSError."""
+        """Makes the output folder and removes what an earlier trial wrote there; or OSError.
+
+        What a trial that is to go on needs stays: its checkpoint, unless the trial has succeeded.
+        """
         self._written = True  # there is nowhere to write to, unless this works
         self.output_dir.mkdir(parents=True, exist_ok=True)
         if self.speaks:
+            write_atomically(self.output_dir / PROBE, "")
+            (self.output_dir / PROBE).unlink()
+            if mark := _succeeded(self.output_dir / FILE_NAME):
+                checkpoints.remove(checkpoints.folder(self.output_dir, mark))
             (self.output_dir / FILE_NAME).unlink(missing_ok=True)
         self._written = False
+
+    def kept(self) -> dict[str, Any]:
+        """What `go_on` needs, as JSON has it."""
+        return {
+            "process": self._process,
+            "curve": self.curve,
+            "best": self.best,
+            "warnings": self.warnings,
+            "seconds": self._all_seconds(),
+            "cpu_seconds": self._cpu_before + cpu_seconds(),
+            "peak_memory_mb": max(self._peak_before, peak_memory_mb()),
+            "started": timestamp(self._started),
+        }
+
+    def go_on(self, kept: Mapping[str, Any]) -> None:
+        """Goes on from what an earlier process of the same trial had; tells its points again.
+
+        Who reads this process' lines alone (Katib's collector, after a pod was replaced) has the
+        whole curve then, with the times at which the points were measured.
+        """
+        self.forget()
+        self.curve += kept["curve"]
+        self.best = kept["best"]
+        self.warnings = list(dict.fromkeys([*kept["warnings"], *self.warnings]))
+        if kept["process"] == self._process:
+            return
+        for name in PHASES:
+            self._seconds[name] += kept["seconds"][name]
+        self._seconds_before = kept["seconds"]["total"]
+        self._cpu_before = kept["cpu_seconds"]
+        self._peak_before = kept["peak_memory_mb"]
+        self._started = datetime.fromisoformat(kept["started"])
+        for point in self.curve:
+            moment = datetime.fromisoformat(point["time"])
+            self._reporter.metrics(moment, point["epoch"], point["step"], point["metrics"])
+
+    def forget(self) -> None:
+        """Drops what was measured: the trial begins anew in this process."""
+        self.curve.clear()
+        self.best = None
 
     @property
     def speaks(self) -> bool:
@@ -80,6 +134,14 @@ class Recorder:
 
     def progress(self, step: int, total: int) -> None:
         self._reporter.progress(step, total)
+
+    def note(self, sentence: str) -> None:
+        self._reporter.note(sentence)
+
+    def drop_checkpoints(self) -> None:
+        """The trial has come to an end that nothing can follow."""
+        if self.speaks and "fingerprint" in self.facts:
+            checkpoints.remove(checkpoints.folder(self.output_dir, self.facts["fingerprint"]))
 
     def warn(self, sentence: str) -> None:
         self.warnings.append(sentence)
@@ -126,8 +188,11 @@ class Recorder:
             for name, seen in values.items()
         }
 
-    def write(self, failure: TrialError | None) -> None:
-        """Writes the result, once and on rank 0; `failure` is None for a trial that succeeded."""
+    def write(self, failure: TrialError | None, *, is_final: bool = True) -> None:
+        """Writes the result, once and on rank 0; `failure` is None for a trial that succeeded.
+
+        One that is not final stands there in case that the process is killed before the final one.
+        """
         if self._written or not self.speaks:
             return
         document = {
@@ -141,13 +206,13 @@ class Recorder:
             **self.facts,
             "warnings": self.warnings,
             "seconds": self._all_seconds(),
-            "cpu_seconds": round(cpu_seconds(), 2),
-            "peak_memory_mb": peak_memory_mb(),
+            "cpu_seconds": round(self._cpu_before + cpu_seconds(), 2),
+            "peak_memory_mb": max(self._peak_before, peak_memory_mb()),
             "started": timestamp(self._started),
             "finished": timestamp(self._reporter.now()),
         }
         write_atomically(self.output_dir / FILE_NAME, json.dumps(document, indent=1) + "\n")
-        self._written = True
+        self._written = is_final
 
     def _success(self) -> str:
         if self.best is None:
@@ -157,8 +222,17 @@ class Recorder:
 
     def _all_seconds(self) -> dict[str, float]:
         self._charge()
-        total = time.monotonic() - self._clock
+        total = self._seconds_before + time.monotonic() - self._clock
         return {name: round(s, 3) for name, s in {**self._seconds, "total": total}.items()}
+
+
+def _succeeded(file: Path) -> str | None:
+    """The fingerprint of the trial that has succeeded and left this result."""
+    try:
+        result = json.loads(file.read_text())
+        return str(result["fingerprint"]) if result["state"] == "Succeeded" else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def cpu_seconds() -> float:

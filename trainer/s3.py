@@ -1,4 +1,4 @@
-"""Datasets in S3-compatible storage: downloaded once into the cache, from where trials read them.
+"""Datasets and models in S3-compatible storage: downloaded once into the cache, for trials to read.
 
 The client is pyarrow's, which comes with `datasets`: boto3 needs python-dateutil below 3, and the
 bot's Kubernetes client needs 3 or above. Keys come from where every S3 client looks for them, first
@@ -20,7 +20,7 @@ from pyarrow import fs
 
 from trainer.defaults import new_folder
 from trainer.errors import TrialError, one_line
-from trainer.sources import S3Place
+from trainer.sources import NOT_FOUND, S3Place
 
 CONNECT_TIMEOUT_S = 5
 REQUEST_TIMEOUT_S = 60
@@ -45,7 +45,7 @@ class Found:
 
 
 class Storage:
-    """The bucket of one dataset. Every failure is a TrialError."""
+    """The bucket of one dataset or model. Every failure is a TrialError."""
 
     def __init__(self, place: S3Place) -> None:
         self._place = place
@@ -85,7 +85,7 @@ class Storage:
         return Found(path, files)
 
     def download(self, found: Found, folder: Path) -> None:
-        """Makes the objects the dataset `folder`: all of them or, if one fails, none."""
+        """Makes the objects the folder `folder`: all of them or, if one fails, none."""
         with new_folder(folder) as partial, ThreadPoolExecutor(PARALLEL_DOWNLOADS) as pool:
             # NB: list() waits for all, and raises what the first one raised that failed.
             list(pool.map(lambda file: self._copy(file, found.root, partial), found.files))
@@ -94,7 +94,8 @@ class Storage:
         inner = PurePosixPath(file.path.removeprefix(root).lstrip("/"))
         if ".." in inner.parts:
             raise TrialError(
-                "DatasetNotFound", f"{self._place.uri}: the key {file.path!r} leaves its folder."
+                NOT_FOUND[self._place.noun],
+                f"{self._place.uri}: the key {file.path!r} leaves its folder.",
             )
         target = folder / inner
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -111,7 +112,7 @@ class Storage:
             raise self._explained(error) from error
         if (size := target.stat().st_size) != file.size:
             raise TrialError(
-                "DatasetNotFound",
+                NOT_FOUND[self._place.noun],
                 f"{self._place.uri}: {inner} came with {size} of {file.size} bytes; fetch again.",
             )
 
@@ -133,7 +134,7 @@ class Storage:
             more = f" and {len(names) - BESIDE} more" if len(names) > BESIDE else ""
             beside = f"{where} holds {', '.join(names[:BESIDE])}{more}."
         message = f"There is nothing under the key {place.file_key!r}: {beside}"
-        return TrialError("DatasetNotFound", message)
+        return TrialError(NOT_FOUND[self._place.noun], message)
 
     def _names(self, folder: str) -> list[str]:
         try:
@@ -148,7 +149,8 @@ class Storage:
         if len(given) == 1:
             other = next(name for name in KEYS if name not in given)
             raise TrialError(
-                "DatasetNotFound", f"{given[0]} is set, but {other} is not: S3 needs both."
+                NOT_FOUND[self._place.noun],
+                f"{given[0]} is set, but {other} is not: S3 needs both.",
             )
 
     def _explained(self, error: OSError) -> TrialError:
@@ -176,4 +178,4 @@ class Storage:
             # NB: of a wrong region, AWS says here which one it expects.
             said = one_line(text.partition(" Message: ")[2] or text, 200)
             message = f"{place.endpoint_url} did not give {place.uri}: {said}"
-        return TrialError("DatasetNotFound", message)
+        return TrialError(NOT_FOUND[self._place.noun], message)

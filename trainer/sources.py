@@ -41,19 +41,21 @@ class Source:
 
 @dataclass(frozen=True)
 class S3Place:
-    """A dataset in S3-compatible storage: one object of the name `file_key`, or that folder."""
+    """A dataset or a model in S3-compatible storage: one object of the name `file_key`, or that
+    folder."""
 
     endpoint_url: str
     bucket_name: str
     file_key: str
     region_name: str | None = None
+    noun: Noun = "dataset"
 
     @property
     def uri(self) -> str:
         return f"s3://{self.bucket_name}/{self.file_key.lstrip('/')}"
 
     def folder(self, cache: Path) -> Path:
-        """Where the dataset is once it has been fetched."""
+        """Where it is once it has been fetched."""
         whole = "\n".join((self.endpoint_url.rstrip("/"), self.bucket_name, self.file_key))
         mark = hashlib.sha256(whole.encode()).hexdigest()[:12]
         last = re.sub(r"[^\w.-]+", "-", self.file_key.strip("/").rpartition("/")[2])[:40]
@@ -61,13 +63,13 @@ class S3Place:
 
 
 def fetched(place: S3Place) -> Path:
-    """The folder of a dataset of S3; NotFetched if it is not here. No network is asked."""
+    """The folder of what is in S3; NotFetched if it is not here. No network is asked."""
     folder = place.folder(cache_folder())
     if not folder.is_dir():
         raise TrialError(
             "NotFetched",
-            f"The dataset {place.uri} is not here yet: run `python -m trainer fetch` with the same "
-            "--s3 flags.",
+            f"The {place.noun} {place.uri} is not here yet: run `python -m trainer fetch` with the "
+            f"same --s3 flags{' and --model' if place.noun == 'model' else ''}.",
         )
     return folder
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -12,13 +13,27 @@ from typing import Any
 import torch
 from peft import LoraConfig, PeftModel
 from torch import distributed
-from transformers import PrinterCallback, Trainer, TrainingArguments, set_seed
+from transformers import PrinterCallback, TrainingArguments, set_seed
 
-from trainer import cache, data, model, provenance, tasks
+from trainer import (
+    attempts,
+    cache,
+    data,
+    layers,
+    lora,
+    model,
+    out_of_memory,
+    provenance,
+    quantised,
+    tasks,
+)
 from trainer.arguments import refused, renamed, training_arguments
 from trainer.config import OWN_DEFAULTS, TASK_METRICS, TrialConfig
-from trainer.loop import WatchedTrainer
+from trainer.errors import is_out_of_memory
+from trainer.out_of_memory import Batch
 from trainer.result import BASE_CONFIG, BEST, Recorder
+from trainer.stop import Stop
+from trainer.survive import SurvivingTrainer
 from trainer.tasks.base import Collator, Encoded, Task
 from trainer.watch import Watch, trainable
 
@@ -30,13 +45,47 @@ SHOWN_TRAINING = (
 SHOWN_LORA = ("r", "lora_alpha", "lora_dropout", "target_modules", "bias", "use_rslora", "use_dora")
 
 
-def run(config: TrialConfig, output_dir: Path, recorder: Recorder) -> None:
-    """Loads, trains, evaluates; every number goes to the recorder."""
-    with recorder.phase("load"):
-        ready = prepare(config, output_dir, recorder)
+def run(
+    config: TrialConfig, output_dir: Path, recorder: Recorder, stop: Stop | None = None
+) -> None:
+    """Loads, trains, evaluates; every number goes to the recorder.
+
+    A trial that was stopped goes on; one that ran out of memory is tried once more, if allowed.
+    """
+    stop = stop or Stop()
+    smaller = _attempt(config, output_dir, recorder, stop, None)
+    if smaller:
+        out_of_memory.free()
+        _attempt(config, output_dir, recorder, stop, smaller)
+
+
+def _attempt(
+    config: TrialConfig, output_dir: Path, recorder: Recorder, stop: Stop, batch: Batch | None
+) -> Batch | None:
+    """One whole trial; the batch to try it with if its own needs too much memory."""
+    try:
+        with recorder.phase("load"):
+            ready = prepare(config, output_dir, recorder, stop, batch)
+        _train(ready, config, output_dir, recorder, stop)
+    except (MemoryError, RuntimeError, OSError) as error:
+        if not is_out_of_memory(error):
+            raise
+        told = out_of_memory.failure(error, recorder.facts)
+        is_allowed = config.retry_out_of_memory and batch is None
+        return out_of_memory.retry(told, recorder, is_allowed=is_allowed)
+    finally:
+        stop.is_watched = False
+    return None
+
+
+def _train(
+    ready: Prepared, config: TrialConfig, output_dir: Path, recorder: Recorder, stop: Stop
+) -> None:
     trainer, watch = ready.trainer, ready.watch
+    stop.is_watched = True
     with recorder.phase("train"):
-        trainer.train()
+        trainer.go_on(ready.earlier)
+    stop.is_watched = False
     if watch.evaluated_at != trainer.state.global_step:
         trainer.evaluate()
     if config.save_best and trainer.is_world_process_zero():
@@ -50,34 +99,54 @@ def run(config: TrialConfig, output_dir: Path, recorder: Recorder) -> None:
 class Prepared:
     """A trial before its first step."""
 
-    trainer: Trainer
+    trainer: SurvivingTrainer
     watch: Watch
     network: Any
     processor: Any
+    earlier: Mapping[str, Any] | None  # what the trial goes on from
 
 
-def prepare(config: TrialConfig, output_dir: Path, recorder: Recorder) -> Prepared:
-    """Everything up to the first step; what can be wrong with the request is found here."""
+def prepare(
+    config: TrialConfig,
+    output_dir: Path,
+    recorder: Recorder,
+    stop: Stop | None = None,
+    batch: Batch | None = None,
+) -> Prepared:
+    """Everything up to the first step; what can be wrong with the request is found here.
+
+    Args:
+        batch: how a step's rows come to a device, if not as the configuration says.
+    """
     if threads := os.environ.get("OMP_NUM_THREADS"):
         torch.set_num_threads(int(threads))
     recorder.facts["matmul_precision"] = model.choose_matmul_precision()
     args = training_arguments(config, output_dir, recorder)
     is_lora = config.method == "lora"
     kind = tasks.load(config.transformer_type)
-    lora = model.lora_config(config.lora_config, kind.peft_task_type) if is_lora else None
+    settings = lora.lora_config(config.lora_config, kind.peft_task_type) if is_lora else None
+    if config.quantization:
+        quantised.check()
     splits = data.load_splits(config.dataset, config.s3)
     fingerprint = recorder.facts["data_fingerprint"] = provenance.data_fingerprint(splits)
     task = kind.read(splits, config, recorder.warn)
     recorder.facts["rows"] = task.counts()
-    folder = model.model_folder(config.model_uri)
-    processor = task.load_processor(folder, config.model_uri)
+    weights = model.find(config)
+    processor = task.load_processor(weights)
     set_seed(args.seed)  # NB: before the head and the LoRA matrices are drawn.
-    network = task.load_network(folder, config.model_uri, processor)
+    network = task.load_network(weights, processor)
     task = task.knowing(network)
     max_length = task.longest(config.max_length, processor, network, recorder.warn)
-    if lora:
-        network = model.with_lora(network, lora)
-    recorder.facts["parameters"] = _resolved(config, args, lora, max_length)
+    network = _for_training(network, config, args, settings, task.heads(network))
+    key = cache.key(config, max_length, fingerprint, weights.tokenizer)
+    encoded = cache.encoded(task, processor, max_length, key, recorder.warn)
+    recorder.facts["rows"] |= encoded.facts
+    for note in encoded.notes:
+        recorder.warn(note)
+    task.keep(encoded)
+    mark = attempts.fingerprint(config, fingerprint, network, args)
+    earlier, keeping = attempts.earlier(config, args, batch, recorder, mark)
+    recorder.facts["parameters"] = _resolved(config, args, settings, max_length)
     recorder.facts["processes"] = args.world_size
     recorder.facts["versions"] = provenance.versions()
     recorder.facts["device"] = provenance.device(args.device.type)
@@ -85,30 +154,48 @@ def prepare(config: TrialConfig, output_dir: Path, recorder: Recorder) -> Prepar
         args.train_batch_size * args.world_size * args.gradient_accumulation_steps
     )
     recorder.facts["trainable_parameters"] = sum(p.numel() for p in trainable(network).values())
-    mark = cache.key(config, max_length, fingerprint, folder)
-    encoded = cache.encoded(task, processor, max_length, mark, recorder.warn)
-    recorder.facts["rows"] |= encoded.facts
-    for note in encoded.notes:
-        recorder.warn(note)
-    task.keep(encoded)
+    attempts.forecast(config, args, encoded, network, recorder)
     metrics = [f"eval_{name}" for name in ("loss", *TASK_METRICS[config.transformer_type])]
     watch = Watch(recorder, metrics, network if config.save_best else None)
-    trainer = _trainer(network, args, task, encoded, task.collator(processor), watch)
-    return Prepared(trainer, watch, network, processor)
+    survival = {"watch": watch, "keeping": keeping, "stop": stop or Stop()}
+    trainer = _trainer(network, args, task, encoded, task.collator(processor), survival)
+    return Prepared(trainer, watch, network, processor, earlier)
+
+
+def _for_training(
+    network: Any,
+    config: TrialConfig,
+    args: TrainingArguments,
+    settings: LoraConfig | None,
+    heads: Sequence[str],
+) -> Any:
+    """The network with what the method trains, and with the rest frozen."""
+    if config.quantization:
+        network = quantised.prepared(network, checkpointing=args.gradient_checkpointing)
+    if settings:
+        return lora.with_lora(network, settings, heads, config.frozen_layers)
+    if config.frozen_layers:
+        layers.freeze(network, config.frozen_layers)
+    return network
 
 
 def _resolved(
-    config: TrialConfig, args: TrainingArguments, lora: LoraConfig | None, max_length: int | None
+    config: TrialConfig,
+    args: TrainingArguments,
+    settings: LoraConfig | None,
+    max_length: int | None,
 ) -> dict[str, object]:
     """The hyperparameters as they really were: the usual ones, and all that were given."""
     training = (*SHOWN_TRAINING, *renamed(config.training_parameters))
     found = {name: getattr(args, name) for name in dict.fromkeys(training)}
-    if lora:
-        found |= {name: getattr(lora, name) for name in (*SHOWN_LORA, *config.lora_config)}
+    if settings:
+        found |= {name: getattr(settings, name) for name in (*SHOWN_LORA, *config.lora_config)}
     plain = {name: _plain(value) for name, value in found.items()}
     own = {"max_length": max_length, "train_fraction": config.train_fraction}
     asked = {name: getattr(config, name) for name in OWN_DEFAULTS}
     own |= {name: value for name, value in asked.items() if value != OWN_DEFAULTS[name]}
+    if config.quantization:
+        own["quantization"] = config.quantization
     return {"method": config.method, **own, **plain}
 
 
@@ -127,18 +214,18 @@ def _trainer(
     task: Task,
     encoded: Encoded,
     collator: Collator,
-    watch: Watch,
-) -> Trainer:
+    survival: Mapping[str, Any],
+) -> SurvivingTrainer:
     try:
-        trainer = WatchedTrainer(
+        trainer = SurvivingTrainer(
             task,
-            watch.recorder,
+            survival["watch"].recorder,
             encoded.train,
             model=network,
             args=args,
             eval_dataset=encoded.eval,
             data_collator=collator,
-            callbacks=[watch],
+            **survival,
         )
         # NB: made here, so that an optimizer that is not installed is refused before training.
         trainer.create_optimizer()

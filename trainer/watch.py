@@ -20,13 +20,21 @@ class Watch(TrainerCallback):
         self.recorder = recorder
         self._metrics = metrics
         self.evaluated_at = -1
+        self.evaluations = 0
         self._keep = keep
-        self._best: dict[str, torch.Tensor] = {}
+        self.best: dict[str, torch.Tensor] = {}
+
+    def go_on(self, kept: dict[str, Any], evaluated_at: int, best: dict[str, torch.Tensor]) -> None:
+        """Goes on from what was recorded and kept at a checkpoint."""
+        self.recorder.go_on(kept)
+        self.evaluated_at = evaluated_at
+        self.evaluations = sum("eval_loss" in point["metrics"] for point in kept["curve"])
+        self.best = best
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        self.recorder.progress(0, state.max_steps)
+        self.recorder.progress(state.global_step, state.max_steps)
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -55,19 +63,20 @@ class Watch(TrainerCallback):
         **more: Any,
     ) -> None:
         self.evaluated_at = state.global_step
+        self.evaluations += 1
         metrics = more["metrics"]
         found = {name: metrics[name] for name in self._metrics}
         found |= {name: metrics[name] for name in COST_METRICS if name in metrics}
         is_best = self.recorder.record(state.epoch or 0, state.global_step, found)
         if is_best and self._keep is not None:
             weights = trainable(self._keep).items()
-            self._best = {name: weight.detach().to("cpu", copy=True) for name, weight in weights}
+            self.best = {name: weight.detach().to("cpu", copy=True) for name, weight in weights}
 
     def restore_best(self) -> None:
         """Puts the best weights back, where the objective is measured by evaluations."""
         weights = trainable(self._keep)
         with torch.no_grad():
-            for name, weight in self._best.items():
+            for name, weight in self.best.items():
                 weights[name].copy_(weight)
 
 

@@ -69,7 +69,8 @@ def fetch_command(spec: TuneSpec, python: str = sys.executable) -> tuple[str, ..
     """The command that makes model and dataset available; None if nothing needs to be fetched."""
     if spec.is_custom or (_is_here(spec.model_uri) and _is_here(spec.dataset)):
         return None
-    flags = {"model": spec.model_uri, **_data_flags(spec)}
+    code = {"trust-remote-code": spec.trust_remote_code}
+    flags = {"model": spec.model_uri, **_data_flags(spec), **code}
     return (python, "-m", "trainer", "fetch", *_written(flags))
 
 

@@ -669,17 +669,23 @@ def a_training(**changes: Any) -> TuneSpec:
 
 
 @pytest.mark.timeout(600)  # on a fresh machine the model and the data are fetched first
-def test_a_training_that_died_with_its_engine_goes_on(local: LocalEngine, state_dir: Path) -> None:
-    name = start(local, a_training())
+def test_a_training_goes_on_that_was_ended_with_its_engine_and_then_died_with_the_next(
+    local: LocalEngine, state_dir: Path
+) -> None:
+    epochs = {"learning_rate": {"min": 1e-4, "max": 1e-2}, "num_train_epochs": 3}
+    name = start(local, a_training(training_parameters=epochs))
     folder = experiment_folder(state_dir, name) / "trials" / "0"
-    until(local, name, lambda e: bool(read_pid(folder)), patience_s=500)
+    until(local, name, lambda e: any(t.progress for t in e.status.trials), patience_s=500)
+    local.shutdown()
+    assert list(folder.glob("checkpoints/*/*/state.pt")), (folder / "trial.log").read_text()
+    until(local, name, lambda e: bool(read_pid(folder)))
     kill(state_dir)
     pid = read_pid(folder)
     assert pid
     os.killpg(pid, signal.SIGKILL)
     trial = until(local, name, is_over, patience_s=500).status.trials[0]
     assert trial.condition == TrialCondition.SUCCEEDED, trial
-    assert read_pid(folder) != pid
+    assert json.loads((folder / "result.json").read_text())["resumed_from_step"] >= 1
 
 
 @pytest.mark.timeout(600)

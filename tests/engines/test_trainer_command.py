@@ -112,10 +112,7 @@ EVERYTHING: dict[str, Any] = {
 }
 VALUES = {"learning_rate": 2e-5, "bf16": True, "r": 9}
 # Flags that are on their way into the trial program.
-AWAITED = {
-    "attn-implementation", "quantization", "streaming", "trust-remote-code", "no-checkpoints",
-    "retry-out-of-memory", "deadline-seconds",
-}  # fmt: skip
+AWAITED = {"streaming"}
 
 
 def test_the_trial_program_has_every_flag_that_can_be_written() -> None:
@@ -238,6 +235,13 @@ def test_a_trials_command_is_read_back_with_its_data_in_s3() -> None:
     assert fields is not None and "dataset" not in fields
     for name in ("s3_endpoint_url", "s3_bucket_name", "s3_file_key", "s3_region_name"):
         assert fields[name] == S3[name]
+
+
+def test_a_model_with_code_of_its_own_is_fetched_with_it_if_that_was_asked() -> None:
+    for is_asked in (True, False):
+        command = fetch_command(training(trust_remote_code=is_asked))
+        assert command is not None
+        assert ("--trust-remote-code" in command) == is_asked
 
 
 def test_a_custom_objective_fetches_nothing() -> None:

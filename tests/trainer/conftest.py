@@ -73,6 +73,29 @@ def trainer(tmp_path: Path) -> Callable[..., Ended]:
     return run
 
 
+class Begun:
+    """A trial that is running."""
+
+    def __init__(self, flags: list[str]) -> None:
+        self.process = subprocess.Popen(
+            command(flags), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    def until(self, wanted: re.Pattern[str], times: int) -> None:
+        """Reads on until so many lines were like this."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            times -= bool(wanted.match(line))
+            if not times:
+                return
+        raise AssertionError(self.end())
+
+    def end(self) -> tuple[int, str]:
+        """The exit code and the last line."""
+        _, err = self.process.communicate(timeout=100)
+        return self.process.returncode, (err.splitlines() or [""])[-1]
+
+
 def command(arguments: Sequence[str]) -> list[str]:
     return [sys.executable, "-m", "trainer", *arguments]
 
@@ -92,6 +115,22 @@ def reviews(tmp_path_factory: pytest.TempPathFactory) -> Path:
     lines = ["text,label"]
     lines += [f"{text_of(i, i % 2)},{('negative', 'positive')[i % 2]}" for i in range(200)]
     path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture(scope="session")
+def quiz(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """200 questions for the word that says how the film was, in SQuAD's form."""
+    path = tmp_path_factory.mktemp("quiz") / "quiz.jsonl"
+    with path.open("w") as file:
+        for i in range(200):
+            context = " ".join(
+                text_of(i + j, i % 2) if j == i % 3 else "it was so" for j in range(3)
+            )
+            [answer] = {word for word in context.split() if word in SIDES[i % 2]}
+            answers = {"text": [answer], "answer_start": [context.index(answer)]}
+            row = {"question": "was the film", "context": context, "answers": answers}
+            file.write(json.dumps(row) + "\n")
     return path
 
 

@@ -22,11 +22,15 @@ _FILE = re.compile(rf"/(datasets/)?{_NAME}/resolve/[\w.-]+/([^?]+)")
 
 
 class Hub(ThreadingHTTPServer):
-    """Repositories by kind and name (`models/org/name`), each a folder."""
+    """Repositories by kind and name (`models/org/name`), each a folder.
+
+    What is in `refusals` is answered with that status and error code.
+    """
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.repositories: dict[str, Path] = {}
+        self.refusals: dict[str, tuple[int, str]] = {}
         self.requests: list[str] = []
         self.url = f"http://127.0.0.1:{self.server_port}"
 
@@ -62,6 +66,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.requests.append(self.requestline)
 
     def _api(self, kind: str, name: str, part: str | None) -> None:
+        if refusal := self.server.refusals.get(f"{kind}/{name}"):
+            status, code = refusal
+            self._send(status, b"{}", {"X-Error-Code": code} if code else {})
+            return
         folder = self.server.repositories.get(f"{kind}/{name}")
         if folder is None:
             self._send(404, b"{}", {"X-Error-Code": "RepoNotFound"})

@@ -213,7 +213,7 @@ def test_a_task_trains_on_the_rows_of_the_cache_as_on_its_own(
 ) -> None:
     rows = Dataset.from_dict({"text": ["the film", "bad plot"] * 10, "label": [0, 1] * 10})
     task = SequenceClassification.read({"train": rows}, config(), print)
-    tokenizer = model.load_tokenizer(tiny_bert, "tiny")
+    tokenizer = model.load_tokenizer(model.Weights(tiny_bert, "tiny"))
     made, found = (cache.encoded(task, tokenizer, 8, "entry", print, worth_s=0) for _ in range(2))
     assert isinstance(found.train, cache.Packed)
     assert list(found.train) == made.train and list(found.eval) == made.eval

@@ -337,7 +337,7 @@ def test_a_model_whose_packed_rows_would_see_each_other_is_refused() -> None:
 
 def test_the_end_is_learned_where_it_pads_as_well(tmp_path: Any) -> None:
     byte_tokenizer().save_pretrained(tmp_path)
-    tokenizer = model.load_tokenizer(tmp_path, "tiny")
+    tokenizer = model.load_tokenizer(model.Weights(tmp_path, "tiny"))
     assert tokenizer.pad_token_id == tokenizer.eos_token_id == 1
     rows, _, _ = encoded(PAIRS, tokenizer=tokenizer)
     batch = Batches(tokenizer.pad_token_id, trims=False)(rows)

@@ -8,7 +8,7 @@ import pytest
 from datasets import Dataset
 
 from trainer import reading
-from trainer.columns import find_column
+from trainer.columns import cells, find_column
 from trainer.config import TrialConfig, read_config, trial_parser
 from trainer.errors import TrialError
 
@@ -46,3 +46,9 @@ def test_a_column_of_texts_and_numbers_is_refused_with_one_of_each(
         "The column 'text' holds values of several kinds, such as 'fine' and 5; make it all text "
         "or all numbers.",
     )
+
+
+def test_the_cells_of_a_column_are_all_there_and_in_the_order_of_the_rows() -> None:
+    rows = Dataset.from_dict({"n": [0, 1, None, 3], "tags": [["a"], [], ["b", "c"], ["d"]]})
+    assert cells(rows, "n") == [0, 1, None, 3]
+    assert cells(rows.select([3, 1, 2]), "tags") == [["d"], [], ["b", "c"]]

@@ -43,12 +43,13 @@ def test_gpus_cost_their_number_times_the_time_of_training_and_evaluating() -> N
     assert Costs(gpus=4).so_far(twice, 0, 10.0, 2.0, CPU)["gpu_seconds"] == 48
 
 
-def test_what_was_spent_before_an_interruption_counts_but_not_for_the_rates() -> None:
-    before = Costs(gpus=1)
+def test_what_was_spent_before_an_interruption_counts() -> None:
+    before, after = Costs(gpus=1), Costs(gpus=1)
     before.count(BATCH, TWO_REAL, torch.tensor(3.0))
     before.so_far(twice, 1, 5.0, 1.0, CPU)
-    after = Costs(1, before.state(6.0))
+    before.count(BATCH, TWO_REAL, torch.tensor(2.0))
+    after.go_on(before.kept())
     after.count(BATCH, TWO_REAL, torch.tensor(1.0))
-    found = after.so_far(twice, 2, 2.0, 1.0, CPU)
-    assert (found["train_loss"], found["tokens"], found["gpu_seconds"]) == (2.0, 24, 9.0)
-    assert found["train_samples_per_second"] == pytest.approx(4 / 2)
+    found = after.so_far(twice, 3, 7.0, 2.0, CPU)
+    assert (found["train_loss"], found["tokens"], found["gpu_seconds"]) == (2.0, 36, 9.0)
+    assert found["train_samples_per_second"] == pytest.approx(12 / 7)

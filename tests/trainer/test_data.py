@@ -202,3 +202,15 @@ def test_parts_are_nested_and_have_every_label_in_its_share(
             taken = sum(labels[i] == label for i in part)
             assert taken >= 1
             assert abs(taken - count * value) <= len(counts) / 2 + 1
+
+
+@pytest.mark.parametrize("sizes", [[1] * 10, [5, 1, 1, 1, 1, 1], [1, 30], [4, 4, 4]])
+def test_a_group_of_rows_is_held_out_as_a_whole_and_the_same_always(sizes: list[int]) -> None:
+    groups = [group for group, size in enumerate(sizes) for _ in range(size)]
+    kept, held = data.hold_out_groups(groups)
+    assert sorted(kept + held) == list(range(len(groups)))
+    sides = [{groups[row] for row in side} for side in (kept, held)]
+    assert all(sides) and not sides[0] & sides[1]
+    smallest = min(sizes)
+    assert len(held) <= max(smallest, len(groups) // 5)
+    assert data.hold_out_groups(groups) == (kept, held)

@@ -18,7 +18,10 @@ import pytest
 from safetensors.torch import load_file
 
 from tests.trainer.conftest import KATIB, ROOT, Ended
-from trainer import model
+from trainer import model, train
+from trainer.config import read_config, trial_parser
+from trainer.metrics import Reporter
+from trainer.result import Recorder
 
 TIMES = re.compile(r"^\S+Z ", re.MULTILINE)
 MEASURED = re.compile(r"eval_loss=(\S+) eval_accuracy=(\S+)")
@@ -170,6 +173,28 @@ def test_four_processes_on_two_nodes_have_the_curve_of_one_with_the_same_rows_pe
     assert not head.allclose(fresh, atol=1e-3), "the head has learned"
 
 
+def test_two_processes_find_the_answers_that_one_finds_in_windows_of_any_length(
+    pods: Pods, tiny_llama: Path, quiz: Path, tmp_path: Path
+) -> None:
+    def flags(rows_per_process: int) -> list[str]:
+        kind = "AutoModelForQuestionAnswering"
+        task = [f"--transformer-type={kind}", "--objective-metric=eval_f1", "--max-length=16"]
+        return [*training(tiny_llama, quiz, rows_per_process), *task]
+
+    [together] = ends(pods(flags(8), nodes=1, processes=2), tmp_path)
+    assert together.code == 0, together.err
+    asked = read_config(trial_parser().parse_args([*flags(16), "--output-dir=out"]))
+    alone = Recorder(tmp_path / "alone", "eval_f1", "maximize", Reporter(lambda line: None))
+    train.run(asked, tmp_path / "alone", alone)
+    assert together.result["rows_per_step"] == alone.facts["rows_per_step"] == 16
+    found = [point["metrics"] for point in alone.curve if "eval_f1" in point["metrics"]]
+    assert len(found) == 2
+    curve = [point for point in points(together) if "eval_f1" in point["metrics"]]
+    for one, other in zip(curve, found, strict=True):
+        for name in ("eval_loss", "eval_f1", "eval_exact_match"):
+            assert one["metrics"][name] == pytest.approx(other[name], rel=1e-4), name
+
+
 def points(ended: Ended) -> list[dict[str, Any]]:
     curve: list[dict[str, Any]] = ended.result["curve"]
     return curve
@@ -205,7 +230,8 @@ def fresh_head(folder: Path) -> Any:
     from transformers import AutoModelForSequenceClassification, set_seed
 
     set_seed(42)
-    return model.load(AutoModelForSequenceClassification, folder, "", num_labels=2).score.weight
+    weights = model.Weights(folder, "")
+    return model.load(AutoModelForSequenceClassification, weights, num_labels=2).score.weight
 
 
 def test_what_other_ranks_print_is_not_read_as_metrics(

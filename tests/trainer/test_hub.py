@@ -84,6 +84,57 @@ def test_a_name_that_the_hub_does_not_know_is_one_sentence(
     assert "The hub has no dataset 'org/nothing'" in ended.last_words
 
 
+@pytest.mark.parametrize(
+    ("refusal", "token", "said"),
+    [
+        (
+            (403, "GatedRepo"),
+            "",
+            "The model 'org/shut' is gated: ask for access on its page on ",
+        ),
+        (
+            (401, ""),
+            "",
+            "The hub has no model 'org/shut' that this account may read; check the ",
+        ),
+        ((500, ""), "", "The hub did not give the model 'org/shut': "),
+        ((401, ""), "hf_stale", "The hub does not accept HF_TOKEN for the model 'org/shut': the "),
+    ],
+    ids=["gated", "no-token", "broken", "bad-token"],
+)
+def test_what_the_hub_refuses_is_told_apart(
+    hub: stand_in_hub.Hub,
+    trainer: Trainer,
+    tmp_path: Path,
+    refusal: tuple[int, str],
+    token: str,
+    said: str,
+) -> None:
+    hub.refusals["models/org/shut"] = refusal
+    env = {**reaching(hub, tmp_path), "HF_TOKEN": token}
+    ended = trainer("fetch", "--model=org/shut", "--dataset=org/reviews", env=env)
+    assert ended.code == 4
+    assert ended.last_words.removeprefix("error: ").startswith(said)
+    assert "hf_stale" not in ended.out + ended.err
+
+
+def test_a_models_own_code_is_downloaded_only_if_it_is_trusted(
+    hub: stand_in_hub.Hub, trainer: Trainer, tiny_bert: Path, tmp_path: Path
+) -> None:
+    own = tmp_path / "org-own"
+    own.mkdir()
+    for file in tiny_bert.iterdir():
+        (own / file.name).write_bytes(file.read_bytes())
+    (own / "own.py").write_text("raise SystemExit('was run')")
+    hub.repositories["models/org/own"] = own
+    env = reaching(hub, tmp_path)
+    fetch = ("fetch", "--model=org/own", "--dataset=org/reviews")
+    for flags, expected in (((), []), (("--trust-remote-code",), ["own.py"])):
+        assert trainer(*fetch, *flags, env=env).code == 0
+        found = (tmp_path / "hf").glob("hub/models--org--own/snapshots/*/*.py")
+        assert [file.name for file in found] == expected
+
+
 def test_a_hub_that_cannot_be_reached_is_one_sentence(trainer: Trainer, tmp_path: Path) -> None:
     with stand_in_hub.running() as hub:
         env = reaching(hub, tmp_path)

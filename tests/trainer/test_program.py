@@ -6,12 +6,14 @@ import json
 import re
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.trainer.conftest import ROOT, Ended, command
+from tests.trainer.conftest import ROOT, Begun, Ended, command, text_of
+from trainer.stop import SAME_SIGNAL_S
 
 Trainer = Callable[..., Ended]
 METRICS = re.compile(r"\S+Z epoch=(\S+) step=(\d+) eval_loss=(\S+) eval_accuracy=(\S+) ")
@@ -97,22 +99,19 @@ def test_what_only_the_data_tells_has_its_exit_code_too(
     assert "'trian'; this dataset has train (200 rows)" in ended.last_words
 
 
-def test_sigterm_ends_a_trial_with_143_and_a_result(
-    tiny_bert: Path, reviews: Path, tmp_path: Path
-) -> None:
-    flags = [f"--model-uri={tiny_bert}", f"--dataset={reviews}", f"--output-dir={tmp_path}/out"]
-    flags += ['--training-parameters={"num_train_epochs": 10000}']
-    process = subprocess.Popen(
-        command(flags), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    with process:
-        assert process.stdout is not None and process.stderr is not None
-        assert any(METRICS.match(line) for line in process.stdout), "it is training"
-        process.send_signal(signal.SIGTERM)
-        process.stdout.read()
-        words = process.stderr.read().splitlines()[-1]
-    assert process.returncode == 143
-    assert words == "error: The trial was stopped by SIGTERM before it finished."
+def test_a_second_sigterm_ends_a_trial_at_once(tiny_bert: Path, tmp_path: Path) -> None:
+    rows = (f"{text_of(i, i % 2)},{i % 2}" for i in range(9000))
+    (tmp_path / "many.csv").write_text("\n".join(["text,label", *rows]))
+    flags = [f"--model-uri={tiny_bert}", f"--dataset={tmp_path}/many.csv"]
+    # A step of many seconds.
+    fields = {"per_device_train_batch_size": 1, "gradient_accumulation_steps": 9000}
+    flags += [f"--training-parameters={json.dumps(fields)}", f"--output-dir={tmp_path}/out"]
+    running = Begun(flags)
+    running.until(re.compile(r"\S+Z progress 0/"), 1)
+    running.process.send_signal(signal.SIGTERM)
+    time.sleep(SAME_SIGNAL_S + 0.1)
+    assert running.process.poll() is None, "it would end the step"
+    running.process.send_signal(signal.SIGTERM)
+    assert running.end() == (143, "error: The trial was stopped by SIGTERM before it finished.")
     result = json.loads((tmp_path / "out" / "result.json").read_text())
     assert (result["state"], result["reason"]) == ("Failed", "Killed")
-    assert result["metrics"]["eval_loss"]["latest"] > 0, "what was measured is kept"

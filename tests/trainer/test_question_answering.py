@@ -12,7 +12,7 @@ import pytest
 import torch
 from datasets import Dataset
 
-from tests.trainer.conftest import SIDES, text_of
+from tests.trainer import chunks
 from trainer import cache, model, train
 from trainer.config import TrialConfig, read_config, trial_parser
 from trainer.errors import TrialError
@@ -185,7 +185,8 @@ def windows_of(words: Path, *answers: tuple[str, str], **more: Any) -> tuple[Any
     splits = {"train": Dataset.from_list(rows[:4]), "test": Dataset.from_list(rows[4:])}
     said: list[str] = []
     task = QuestionAnswering.read(splits, config(), said.append)
-    encoded = task.encode(task.load_processor(words, "words"), more.get("max_length", 16))
+    processor = task.load_processor(model.Weights(words, "words"))
+    encoded = task.encode(processor, more.get("max_length", 16))
     task.keep(encoded)
     return task, encoded, [*said, *encoded.notes]
 
@@ -264,7 +265,7 @@ def test_rows_that_another_trial_encoded_score_the_same(
     monkeypatch.setenv("KATIB_TUNE_CACHE", str(tmp_path))
     answers = ("w5 w6", "w6"), (LONG, "w30")
     [one, _, said], [other, _, _] = (windows_of(words, *answers) for _ in range(2))
-    tokenizer = one.load_processor(words, "words")
+    tokenizer = one.load_processor(model.Weights(words, "words"))
     made = cache.encoded(one, tokenizer, 16, "mark", said.append, worth_s=0)
     found = cache.encoded(other, None, 16, "mark", said.append, worth_s=0)
     assert isinstance(found.eval, cache.Packed) and list(found.eval) == made.eval
@@ -290,22 +291,6 @@ def test_too_few_tokens_are_refused(words: Path) -> None:
     assert caught.value.reason == "BadParameter"
 
 
-@pytest.fixture(scope="session")
-def quiz(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """200 questions for the word that says how the film was, in SQuAD's form."""
-    path = tmp_path_factory.mktemp("quiz") / "quiz.jsonl"
-    with path.open("w") as file:
-        for i in range(200):
-            context = " ".join(
-                text_of(i + j, i % 2) if j == i % 3 else "it was so" for j in range(3)
-            )
-            [answer] = {word for word in context.split() if word in SIDES[i % 2]}
-            answers = {"text": [answer], "answer_start": [context.index(answer)]}
-            row = {"question": "was the film", "context": context, "answers": answers}
-            file.write(json.dumps(row) + "\n")
-    return path
-
-
 @pytest.fixture
 def asked(tiny_bert: Path, quiz: Path) -> Callable[..., TrialConfig]:
     def build(*flags: str, **training: Any) -> TrialConfig:
@@ -321,12 +306,11 @@ def fresh(folder: Path) -> Recorder:
     return Recorder(folder, "eval_f1", "maximize", Reporter(lambda line: None))
 
 
-@pytest.mark.parametrize("method", ["lora", "full"])
 def test_answers_are_learned_from_windows(
-    asked: Callable[..., TrialConfig], tmp_path: Path, method: str
+    asked: Callable[..., TrialConfig], tmp_path: Path
 ) -> None:
     recorder = fresh(tmp_path)
-    train.run(asked("--method", method), tmp_path, recorder)
+    train.run(asked(), tmp_path, recorder)
     points = [point["metrics"] for point in recorder.curve if "eval_f1" in point["metrics"]]
     assert points[-1]["eval_loss"] < points[0]["eval_loss"] < np.log(16)
     assert recorder.best is not None
@@ -387,5 +371,23 @@ def test_the_head_that_is_saved_answers_by_plain_transformers(
     from transformers import AutoModelForQuestionAnswering
 
     train.run(asked("--method=full", "--save-best", num_train_epochs=1), tmp_path, fresh(tmp_path))
-    network = model.load(AutoModelForQuestionAnswering, tmp_path / "best", "best")
+    network = model.load(AutoModelForQuestionAnswering, model.Weights(tmp_path / "best", "best"))
     assert network.qa_outputs.weight.shape == (2, 32)
+
+
+def test_questions_on_real_sentences_are_answered_by_a_real_model(
+    default_data: Path, tmp_path: Path
+) -> None:
+    fields = {"num_train_epochs": 1, "learning_rate": 5e-3, "per_device_train_batch_size": 4}
+    recorder = fresh(tmp_path)
+    trial = config(
+        f"--dataset={chunks.folder() / 'questions'}",
+        *("--split=train[:120]", "--eval-split=test[:40]", "--max-length=64"),
+        f"--training-parameters={json.dumps(fields)}",
+    )
+    train.run(trial, tmp_path, recorder)
+    assert recorder.best is not None
+    # 0.44 and 0.38 where this was written, after 400 questions and 2 epochs 0.91 and 0.83; a span
+    # at random is right once in some hundred.
+    assert recorder.best["metrics"]["eval_f1"] > 0.25
+    assert recorder.best["metrics"]["eval_exact_match"] > 0.15

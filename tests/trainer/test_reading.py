@@ -93,12 +93,12 @@ def test_what_save_to_disk_wrote_is_read_with_its_labels(folder: Path) -> None:
         ("a.tsv", CSV),
         ("a.csv", b"\xef\xbb\xbf" + CSV),
         ("A.CSV", CSV),
-        ("a.csv.gz", gzip.compress(CSV)),
-        ("a.tsv.gz", gzip.compress(TSV)),
+        ("a.csv.gz", gzip.compress(CSV, mtime=0)),
+        ("a.tsv.gz", gzip.compress(TSV, mtime=0)),
         ("a.json", b"[" + JSONL.strip().replace(b"\n", b",") + b"]"),
         ("a.jsonl", b"\xef\xbb\xbf" + JSONL),
         ("a.ndjson", JSONL),
-        ("a.jsonl.gz", gzip.compress(JSONL)),
+        ("a.jsonl.gz", gzip.compress(JSONL, mtime=0)),
     ],
 )
 def test_separators_marks_and_compression_are_found_out(
@@ -176,7 +176,7 @@ def late(value: bytes) -> bytes:
         ("a.jsonl", JSONL[:-9], "DatasetNotFound", "it may be cut off, so write or copy it again."),
         ("a.parquet", b"PAR1xx", "DatasetNotFound", "it may be cut off, so write or copy it"),
         (
-            *("a.csv.gz", gzip.compress(late(b"x"))[:60], "DatasetNotFound"),
+            *("a.csv.gz", gzip.compress(late(b"x"), mtime=0)[:60], "DatasetNotFound"),
             "it is cut off or no gzip file, so compress or copy it again.",
         ),
         ("a.csv.gz", CSV, "DatasetNotFound", "it is cut off or no gzip file, so compress"),

@@ -13,6 +13,7 @@ from datasets import Dataset, DatasetDict
 
 from tests.trainer import s3_server
 from tests.trainer.conftest import Ended
+from trainer import __main__ as program
 from trainer import config, data, fetch, sources
 from trainer.errors import TrialError
 from trainer.sources import S3Place
@@ -95,6 +96,68 @@ def test_a_fetched_dataset_is_trained_on_without_the_storage(
     ended = trainer(*trial, env=env)  # NB: without keys
     assert ended.code == 0, ended.err
     assert ended.result["rows"]["train"] == 52
+
+
+def test_a_fetched_model_is_loaded_without_the_storage(
+    server: s3_server.Server,
+    cache: Path,
+    keys: None,
+    tiny_bert: Path,
+    reviews: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server.put_folder("models/tiny", tiny_bert)
+    server.put("models/tiny2/config.json", b"{}")
+    uri = "s3://reviews/models/tiny"
+    monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+    trial = ["--output-dir=out", f"--model-uri={uri}", f"--dataset={reviews}"]
+    asked = config.read_config(config.trial_parser().parse_args(trial))
+    with pytest.raises(TrialError) as caught:
+        program.prepare(asked)
+    assert caught.value.reason == "NotFetched"
+    assert caught.value.message == (
+        f"The model {uri} is not here yet: run `python -m trainer fetch` with the same --s3 flags "
+        "and --model."
+    )
+
+    said: list[str] = []
+    fetch_args = config.fetch_parser().parse_args([f"--model={uri}", f"--dataset={reviews}"])
+    fetch.run(fetch_args, said.append)
+    assert said[0].startswith(f"Model {uri}: downloading 0.") and "3 objects" not in said[0]
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    from trainer import model
+
+    weights = model.find(asked)
+    assert {file.name for file in weights.folder.iterdir()} == {
+        file.name for file in tiny_bert.iterdir()
+    }
+    assert model.load_tokenizer(weights).pad_token == "[PAD]"
+    said.clear()
+    fetch.run(fetch_args, said.append)
+    assert said[0].startswith(f"Model {uri} is here: ")
+
+
+@pytest.mark.parametrize(
+    ("uri", "url", "said"),
+    [
+        ("s3://reviews/models/none", "", "There is nothing under the key 'models/none': "),
+        (
+            "s3://reviews",
+            "",
+            "'s3://reviews' does not name a model in S3: write s3://BUCKET/FOLDER",
+        ),
+        ("s3://reviews/a", None, "The model s3://reviews/a needs the address of its storage: --s3"),
+    ],
+)
+def test_a_model_that_is_not_in_s3_is_a_sentence(
+    server: s3_server.Server, cache: Path, keys: None, uri: str, url: str | None, said: str
+) -> None:
+    place = [] if url is None else [f"--s3-endpoint-url={server.url}"]
+    args = config.fetch_parser().parse_args([f"--model={uri}", *place])
+    with pytest.raises(TrialError) as caught:
+        fetch.run(args, lambda line: None)
+    assert caught.value.message.startswith(said)
+    assert caught.value.exit_code == (4 if "none" in uri else 2)
 
 
 def test_a_key_is_that_folder_and_not_its_longer_neighbours(

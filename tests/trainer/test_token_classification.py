@@ -12,8 +12,9 @@ import pytest
 import torch
 from datasets import ClassLabel, Dataset, Features, List, Value
 
+from tests.trainer import chunks
 from tests.trainer.conftest import SIDES, WORDS, text_of
-from trainer import train
+from trainer import model, train
 from trainer.config import TrialConfig, read_config, trial_parser
 from trainer.errors import TrialError
 from trainer.metrics import Reporter
@@ -166,7 +167,7 @@ def pieces(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_words_beyond_max_length_do_not_count_and_that_is_said(pieces: Path) -> None:
     rows = table(tokens=[["Ann", "lives", "in", "Oslo"]] * 10, tags=[["A", "O", "O", "B"]] * 10)
     task, said = prepared(rows)
-    tokenizer = task.load_processor(pieces, "pieces")
+    tokenizer = task.load_processor(model.Weights(pieces, "pieces"))
     whole = task.encode(tokenizer, 16)
     # [CLS] Ann lives in Os ##lo [SEP]
     assert whole.train[0]["labels"] == [-100, 0, 2, 2, 1, -100, -100]
@@ -189,7 +190,7 @@ def test_a_byte_level_tokenizer_takes_words_as_after_a_space(tmp_path: Path) -> 
     tokenizer.add_special_tokens({"pad_token": "!", "eos_token": "!"})
     tokenizer.save_pretrained(tmp_path)
     task, _ = prepared(table(tokens=TOKENS, tags=TAGS))
-    loaded = task.load_processor(tmp_path, "bytes")
+    loaded = task.load_processor(model.Weights(tmp_path, "bytes"))
     row = loaded(["ab", "c"], is_split_into_words=True)
     assert row.word_ids() == [0, 0, 0, 1, 1]
 
@@ -199,7 +200,7 @@ def test_a_tokenizer_without_fast_support_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "canine"}')
     task, _ = prepared(table(tokens=TOKENS, tags=TAGS))
     with pytest.raises(TrialError) as caught:
-        task.load_processor(tmp_path, "canine")
+        task.load_processor(model.Weights(tmp_path, "canine"))
     assert caught.value.reason == "ModelNotFound"
     assert "'canine' has a tokenizer without fast support (CanineTokenizer)" in str(caught.value)
 
@@ -258,12 +259,9 @@ def fresh(folder: Path) -> Recorder:
     return Recorder(folder, "eval_f1", "maximize", Reporter(lambda line: None))
 
 
-@pytest.mark.parametrize("method", ["lora", "full"])
-def test_tags_are_learned_and_the_head_and_the_loss_of_words_with_them(
-    asked: Callable[..., TrialConfig], tmp_path: Path, method: str
-) -> None:
+def test_tags_are_learned(asked: Callable[..., TrialConfig], tmp_path: Path) -> None:
     recorder = fresh(tmp_path)
-    train.run(asked("--method", method), tmp_path, recorder)
+    train.run(asked(), tmp_path, recorder)
     points = [point["metrics"] for point in recorder.curve if "eval_f1" in point["metrics"]]
     assert points[-1]["eval_loss"] < points[0]["eval_loss"] < 1.1
     assert recorder.best is not None
@@ -306,3 +304,21 @@ def test_a_model_without_such_a_head_is_refused(
     with pytest.raises(TrialError, match="AutoModelForTokenClassification") as caught:
         train.prepare(asked("--model-uri", str(folder)), tmp_path, fresh(tmp_path))
     assert caught.value.reason == "ModelNotFound"
+
+
+def test_phrases_of_real_sentences_are_found_by_a_real_model(
+    default_data: Path, tmp_path: Path
+) -> None:
+    flags = [f"--dataset={chunks.folder() / 'tags'}", '--columns={"tags": "chunk_tags"}']
+    fields = {"num_train_epochs": 1, "learning_rate": 5e-3, "per_device_train_batch_size": 4}
+    recorder = fresh(tmp_path)
+    trial = config(
+        *flags,
+        *("--split=train[:64]", "--eval-split=test[:40]", "--max-length=64"),
+        f"--training-parameters={json.dumps(fields)}",
+    )
+    train.run(trial, tmp_path, recorder)
+    assert recorder.best is not None
+    # 0.63 where this was written; the most frequent tag for all words has none right.
+    assert recorder.best["metrics"]["eval_f1"] > 0.5
+    assert recorder.facts["rows"]["majority"] < 0.4

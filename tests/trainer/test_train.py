@@ -14,6 +14,7 @@ from trainer import model, train
 from trainer.arguments import training_arguments
 from trainer.config import TrialConfig, read_config, trial_parser
 from trainer.errors import TrialError
+from trainer.loop import is_looked_at
 from trainer.metrics import Reporter
 from trainer.result import Recorder
 
@@ -42,6 +43,7 @@ def tried(asked: Callable[..., TrialConfig], tmp_path: Path) -> Run:
         config = asked(*flags, **more)
         recorder = fresh(tmp_path, config)
         train.run(config, tmp_path, recorder)
+        recorder.drop_checkpoints()  # as the program does when result.json is there
         return recorder
 
     return run
@@ -270,7 +272,7 @@ def test_settings_of_saving_and_reporting_are_ours_and_that_is_said(tried: Run) 
         ({"group_by_length": "perhaps"}, {}, "group_by_length: expected true or false, received"),
         ({}, {"r": "0"}, "LoRA cannot be applied: "),
         ({}, {"rank": "8"}, "LoraConfig has no field 'rank'. Did you mean"),
-        ({}, {"target_modules": "q_proj"}, "LoRA cannot be applied: "),
+        ({}, {"target_modules": "q_proj"}, "target_modules: the model has no module 'q_proj'."),
         ({}, {"task_type": "CAUSAL_LM"}, "task_type is SEQ_CLS here and nothing else."),
     ],
 )
@@ -300,6 +302,11 @@ def test_a_loss_that_is_not_finite_ends_the_trial_at_once(
         ready.trainer.train()
     assert caught.value.reason == "Diverged"
     assert recorder.curve == []
+
+
+def test_a_gpu_is_waited_for_in_the_first_step_and_then_in_one_of_sixteen() -> None:
+    assert [step for step in range(1, 50) if is_looked_at(step, "cuda")] == [1, 17, 33, 49]
+    assert all(is_looked_at(step, "cpu") for step in range(1, 50))
 
 
 def test_a_learning_rate_of_1e30_diverges(tried: Run) -> None:

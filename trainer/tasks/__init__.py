@@ -14,6 +14,7 @@ FILES = {
     "AutoModelForCausalLM": "causal_lm",
     "AutoModelForMaskedLM": "masked_lm",
     "AutoModelForQuestionAnswering": "question_answering",
+    "AutoModelForImageClassification": "image_classification",
 }
 
 

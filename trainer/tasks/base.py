@@ -10,19 +10,27 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
 import torch
 
 from trainer import model
 from trainer.config import TrialConfig
+from trainer.model import Weights
 from trainer.reading import Splits
 
 Features = dict[str, Any]
 Warn = Callable[[str], None]
 Collator = Callable[[list[Features]], Mapping[str, torch.Tensor]]
+
+
+@runtime_checkable
+class Changing(Protocol):
+    """Rows to train on that are made anew for every epoch."""
+
+    def set_epoch(self, epoch: int) -> None:
+        """From now on the rows are those of this epoch, counted from 0."""
 
 
 @dataclass(frozen=True)
@@ -51,13 +59,17 @@ class Task(ABC):
     def counts(self) -> dict[str, Any]:
         """The `rows` of a result: `train`, `eval`, and what else is worth knowing of them."""
 
-    def load_processor(self, folder: Path, uri: str) -> Any:
+    def load_processor(self, weights: Weights) -> Any:
         """What makes the network's input: a tokenizer, or an image processor."""
-        return model.load_tokenizer(folder, uri)
+        return model.load_tokenizer(weights)
 
     @abstractmethod
-    def load_network(self, folder: Path, uri: str, processor: Any) -> Any:
+    def load_network(self, weights: Weights, processor: Any) -> Any:
         """The network with the head that this task needs, in float32, on the CPU."""
+
+    def heads(self, network: Any) -> Sequence[str]:
+        """Modules that are new, so that LoRA must train them whole, beside those peft knows of."""
+        return ()
 
     def longest(self, asked: int, processor: Any, network: Any, warn: Warn) -> int | None:
         """Tokens per row: what was asked, or what the model can take if that is less."""

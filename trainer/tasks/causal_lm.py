@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -17,6 +16,7 @@ from trainer import data, model, prompts, tokens
 from trainer.config import ALL, TrialConfig
 from trainer.conversations import Layout, Turns, check_layout, find_layout
 from trainer.errors import TrialError
+from trainer.model import Weights
 from trainer.reading import Splits
 from trainer.tasks.base import Collator, Encoded, Features, Task, Warn
 
@@ -63,8 +63,8 @@ class CausalLM(Task):
     def counts(self) -> dict[str, Any]:
         return {"train": len(self.train), "eval": len(self.eval), "form": self.layout.form.name}
 
-    def load_network(self, folder: Path, uri: str, processor: Any) -> Any:
-        network = model.load(AutoModelForCausalLM, folder, uri)
+    def load_network(self, weights: Weights, processor: Any) -> Any:
+        network = model.load(AutoModelForCausalLM, weights)
         network.config.use_cache = False  # NB: with a cache a model does not see what is packed.
         return network
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -14,10 +13,11 @@ from datasets import Dataset
 from transformers import AutoModelForMaskedLM
 
 from trainer import data, model
-from trainer.columns import check_column, find_column, is_text
+from trainer.columns import cells, check_column, find_column, is_text
 from trainer.config import OWN_DEFAULTS, TrialConfig
 from trainer.conversations import USUAL
 from trainer.errors import TrialError
+from trainer.model import Weights
 from trainer.reading import Splits
 from trainer.tasks.base import Collator, Encoded, Features, Task, Warn
 from trainer.tokens import NO_LABEL, perplexity, right_tokens
@@ -51,32 +51,33 @@ class MaskedLM(Task):
             complete=lambda rows, spec: _complete(rows, column, spec, warn),
             strata=lambda rows: [0] * len(rows),
         )
-        texts = (tuple(rows[column]) for rows in (train, held_out))
+        texts = (tuple(cells(rows, column)) for rows in (train, held_out))
         return cls(*texts, config.mlm_probability, config.seed, warn)
 
     def counts(self) -> dict[str, Any]:
         return {"train": len(self.train), "eval": len(self.eval)}
 
-    def load_processor(self, folder: Path, uri: str) -> Any:
-        tokenizer = model.load_tokenizer(folder, uri)
+    def load_processor(self, weights: Weights) -> Any:
+        tokenizer = model.load_tokenizer(weights)
         if tokenizer.mask_token_id is None:
             raise TrialError(
                 "ModelNotFound",
-                f"The model {uri!r} has no mask token, so it cannot learn hidden tokens; "
+                f"The model {weights.uri!r} has no mask token, so it cannot learn hidden tokens; "
                 "take an encoder such as BERT, or AutoModelForCausalLM.",
             )
         return tokenizer
 
-    def load_network(self, folder: Path, uri: str, processor: Any) -> Any:
-        network, found = model.load(AutoModelForMaskedLM, folder, uri, output_loading_info=True)
-        fresh = _fresh_modules(network, found["missing_keys"])
-        if fresh:
+    def load_network(self, weights: Weights, processor: Any) -> Any:
+        network = model.load(AutoModelForMaskedLM, weights)
+        if self.heads(network):
             self.warn(
-                f"The model {uri!r} has no head that tells hidden tokens, so a new one is "
+                f"The model {weights.uri!r} has no head that tells hidden tokens, so a new one is "
                 "trained; its perplexity begins near the size of the vocabulary."
             )
-        network.fresh_modules = fresh
         return network
+
+    def heads(self, network: Any) -> Sequence[str]:
+        return _fresh_modules(network, network.not_loaded)
 
     def encode(self, processor: Any, max_length: int | None) -> Encoded:
         train, notes = _rows(self.train, "train on", processor, max_length)
@@ -111,7 +112,7 @@ def _complete(rows: Dataset, column: str, spec: str, warn: Warn) -> Dataset:
             "BadColumn",
             f"The column {column!r} holds {rows.features[column]}, not text; name another one.",
         )
-    kept = [i for i, text in enumerate(rows[column]) if text and not text.isspace()]
+    kept = [i for i, text in enumerate(cells(rows, column)) if text and not text.isspace()]
     if not kept:
         raise TrialError("EmptyDataset", f"No row of {spec!r} has a {column!r}.")
     if dropped := len(rows) - len(kept):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -19,6 +18,7 @@ from trainer import data, model, spans
 from trainer.casting import cast
 from trainer.config import TrialConfig
 from trainer.errors import TrialError
+from trainer.model import Weights
 from trainer.questions import Question, columns_of, questions, usable
 from trainer.reading import Splits
 from trainer.tasks.base import Collator, Encoded, Features, Task, Warn
@@ -99,19 +99,19 @@ class QuestionAnswering(Task):
             "unanswerable": sum(not each.answers for each in self.eval),
         }
 
-    def load_processor(self, folder: Path, uri: str) -> Any:
-        tokenizer = model.load_tokenizer(folder, uri)
+    def load_processor(self, weights: Weights) -> Any:
+        tokenizer = model.load_tokenizer(weights)
         if not tokenizer.is_fast:
             raise TrialError(
                 "ModelNotFound",
-                f"The model {uri!r} has a tokenizer without fast support "
+                f"The model {weights.uri!r} has a tokenizer without fast support "
                 f"({type(tokenizer).__name__}), which does not say where in the text a token is; "
                 "question answering needs another model.",
             )
         return tokenizer
 
-    def load_network(self, folder: Path, uri: str, processor: Any) -> Any:
-        network = model.load(AutoModelForQuestionAnswering, folder, uri)
+    def load_network(self, weights: Weights, processor: Any) -> Any:
+        network = model.load(AutoModelForQuestionAnswering, weights)
         network.config.pad_token_id = processor.pad_token_id
         # NB: an answer's place is chosen among all tokens of a row. Padding must not be among them,
         # or the loss would depend on which rows are batched together.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -11,8 +11,8 @@ import torch
 from datasets import ClassLabel, Dataset, Value
 from transformers import AutoModelForSequenceClassification, DataCollatorWithPadding
 
-from trainer import data, model
-from trainer.columns import check_column, find_column, is_text
+from trainer import data, lora, model
+from trainer.columns import cells, check_column, find_column, is_text
 from trainer.config import TrialConfig
 from trainer.errors import TrialError
 from trainer.labels import (
@@ -23,6 +23,7 @@ from trainer.labels import (
     scores,
     warn_if_single,
 )
+from trainer.model import Weights
 from trainer.reading import Splits
 from trainer.tasks.base import Collator, Encoded, Task, Warn
 
@@ -66,22 +67,25 @@ class SequenceClassification(Task):
             splits,
             config,
             complete=lambda rows, spec: _complete(rows, text, label, spec, warn),
-            strata=lambda rows: rows[label],
+            strata=lambda rows: cells(rows, label),
         )
         names, index = labels_of(train, held_out, label, config.num_labels)
-        warn_if_single(train[label], config.split, warn)
+        warn_if_single(cells(train, label), config.split, warn)
         return cls(_rows(train, text, label, index), _rows(held_out, text, label, index), names)
 
     def counts(self) -> dict[str, Any]:
         return counts_of(self.train.labels, self.eval.labels, self.names)
 
-    def load_network(self, folder: Path, uri: str, processor: Any) -> Any:
+    def load_network(self, weights: Weights, processor: Any) -> Any:
         network = model.load(
-            AutoModelForSequenceClassification, folder, uri, **head_options(self.names)
+            AutoModelForSequenceClassification, weights, **head_options(self.names)
         )
         # NB: sequence classifiers of decoder models read the pad id from their own configuration.
         network.config.pad_token_id = processor.pad_token_id
         return network
+
+    def heads(self, network: Any) -> Sequence[str]:
+        return lora.heads(network)
 
     def encode(self, processor: Any, max_length: int | None) -> Encoded:
         return Encoded(
@@ -113,7 +117,7 @@ def _complete(rows: Dataset, text: str, label: str, spec: str, warn: Warn) -> Da
         )
     if not isinstance(rows.features[label], (ClassLabel, Value)):
         raise TrialError("LabelMismatch", f"The column {label!r} does not hold one label per row.")
-    pairs = zip(rows[text], rows[label], strict=True)
+    pairs = zip(cells(rows, text), cells(rows, label), strict=True)
     kept = [
         i for i, (value, answer) in enumerate(pairs) if value is not None and answer is not None
     ]
@@ -126,7 +130,7 @@ def _complete(rows: Dataset, text: str, label: str, spec: str, warn: Warn) -> Da
 
 
 def _rows(rows: Dataset, text: str, label: str, index: dict[Any, int]) -> Rows:
-    return Rows(tuple(rows[text]), tuple(index[value] for value in rows[label]))
+    return Rows(tuple(cells(rows, text)), tuple(index[value] for value in cells(rows, label)))
 
 
 def encode(rows: Rows, tokenizer: Any, max_length: int | None) -> list[dict[str, Any]]:

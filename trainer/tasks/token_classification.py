@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -14,11 +13,12 @@ from datasets import ClassLabel, Dataset, LargeList, List, Value
 from transformers import AutoModelForTokenClassification, DataCollatorForTokenClassification
 
 from trainer import data, model
-from trainer.columns import check_column, find_column
+from trainer.columns import cells, check_column, find_column
 from trainer.config import TrialConfig
 from trainer.entities import OUTSIDE, entity_scores, is_scheme
 from trainer.errors import TrialError
 from trainer.labels import named
+from trainer.model import Weights
 from trainer.reading import Splits
 from trainer.tasks.base import Collator, Encoded, Features, Task, Warn
 from trainer.tasks.sequence_classification import by_length
@@ -61,7 +61,7 @@ class TokenClassification(Task):
             complete=lambda rows, spec: _complete(rows, tokens, tags, spec, warn),
             strata=lambda rows: [0] * len(rows),
         )
-        values = {tag for rows in (train, held_out) for row in rows[tags] for tag in row}
+        values = {tag for rows in (train, held_out) for row in cells(rows, tags) for tag in row}
         feature = train.features[tags].feature
         names, index = named(feature, values, tags, config.num_labels)
         return cls(_rows(train, tokens, tags, index), _rows(held_out, tokens, tags, index), names)
@@ -75,26 +75,25 @@ class TokenClassification(Task):
             "majority": round(max(found.values()) / found.total(), 4),
         }
 
-    def load_processor(self, folder: Path, uri: str) -> Any:
-        tokenizer = model.load_tokenizer(folder, uri)
+    def load_processor(self, weights: Weights) -> Any:
+        tokenizer = model.load_tokenizer(weights)
         if not tokenizer.is_fast:
             raise TrialError(
                 "ModelNotFound",
-                f"The model {uri!r} has a tokenizer without fast support "
+                f"The model {weights.uri!r} has a tokenizer without fast support "
                 f"({type(tokenizer).__name__}), which does not say which word a token belongs to; "
                 "token classification needs another model.",
             )
         if getattr(tokenizer, "add_prefix_space", None) is False:
             # Byte-level tokenizers (GPT-2, RoBERTa, …) take words only if each has its space.
-            tokenizer = model.load_tokenizer(folder, uri, add_prefix_space=True)
+            tokenizer = model.load_tokenizer(weights, add_prefix_space=True)
         return tokenizer
 
-    def load_network(self, folder: Path, uri: str, processor: Any) -> Any:
+    def load_network(self, weights: Weights, processor: Any) -> Any:
         names = self.names
         network = model.load(
             AutoModelForTokenClassification,
-            folder,
-            uri,
+            weights,
             num_labels=len(names),
             id2label=dict(enumerate(names)),
             label2id={name: i for i, name in enumerate(names)},
@@ -144,7 +143,7 @@ def _complete(rows: Dataset, tokens: str, tags: str, spec: str, warn: Warn) -> D
     if not isinstance(rows.features[tags].feature, (ClassLabel, Value)):
         raise TrialError("LabelMismatch", f"The column {tags!r} does not hold one tag per word.")
     kept, uneven = [], 0
-    for i, (words, marks) in enumerate(zip(rows[tokens], rows[tags], strict=True)):
+    for i, (words, marks) in enumerate(zip(cells(rows, tokens), cells(rows, tags), strict=True)):
         if not words or not marks or None in words or None in marks:
             continue
         if len(words) == len(marks):
@@ -170,8 +169,8 @@ def _complete(rows: Dataset, tokens: str, tags: str, spec: str, warn: Warn) -> D
 
 def _rows(rows: Dataset, tokens: str, tags: str, index: dict[Any, int]) -> Rows:
     return Rows(
-        tuple(map(tuple, rows[tokens])),
-        tuple(tuple(index[tag] for tag in row) for row in rows[tags]),
+        tuple(map(tuple, cells(rows, tokens))),
+        tuple(tuple(index[tag] for tag in row) for row in cells(rows, tags)),
     )
 
 
