@@ -104,12 +104,25 @@ def stopped_again_and_again(
         (("--streaming", "--eval-split=train[100:140]"), {"logging_steps": "3"}, 4),
         ((), {"group_by_length": "True", "logging_strategy": "steps", "logging_steps": "4"}, 4),
         (
+            ("--streaming", "--split=train[:51]", "--eval-split=train[51:64]"),
+            {"eval_steps": "4"},
+            5,
+        ),
+        (
             ("--objective-metric=eval_loss", "--objective-type=maximize"),
             {"eval_on_start": "True", "lr_scheduler_type": "cosine", "warmup_steps": "3"},
             4,
         ),
     ],
-    ids=["epochs", "accumulated", "steps", "stream", "by length", "the first is the best"],
+    ids=[
+        "epochs",
+        "accumulated",
+        "steps",
+        "stream",
+        "by length",
+        "streaming",
+        "the first is the best",
+    ],
 )
 def test_a_trial_that_is_stopped_all_the_time_has_the_same_numbers_and_weights(
     asked: Asked, tmp_path: Path, flags: tuple[str, ...], training: dict[str, str], looks: int
