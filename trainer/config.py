@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
-from trainer import prompts, tasks
+from trainer import prompts
 from trainer.casting import cast, cast_fields
 from trainer.errors import TrialError, nearest
 from trainer.push import ADDRESS as PUSH_ADDRESS
@@ -409,11 +409,6 @@ def _check_type(config: TrialConfig) -> None:
         raise TrialError(
             "BadParameter",
             f"There is no transformer type {kind!r}.{nearest(kind, TRANSFORMER_TYPES)}",
-        )
-    if kind not in tasks.FILES:
-        raise TrialError(
-            "BadParameter",
-            f"{kind} cannot be trained yet; for now these can: {', '.join(tasks.FILES)}.",
         )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from datasets import ClassLabel, Dataset, Value
 
-from trainer.columns import cells, check_column
+from trainer.columns import cells, check_column, is_text
 from trainer.config import TrialConfig
 from trainer.errors import TrialError, nearest
 from trainer.prompts import ASSISTANT, CHAT, SYSTEM, USER, Turn
@@ -111,7 +111,7 @@ def find_layout(rows: Dataset, config: TrialConfig) -> Layout:
         if set(named) <= set(keys) and all(key in there for key in form.needed):
             columns = {key: there[key] for key in keys if key in there}
             return Layout(form, columns, _words(rows, columns.get("label")))
-    strings = [name for name, feature in rows.features.items() if feature == Value("string")]
+    strings = [name for name, feature in rows.features.items() if is_text(feature)]
     if len(strings) == 1 and not named:
         return _text_layout(strings[0])
     raise TrialError(
@@ -142,12 +142,11 @@ def check_layout(rows: Dataset, layout: Layout, where: str) -> None:
     for key, name in layout.columns.items():
         check_column(rows, name, where)
         feature = rows.features[name]
-        is_text = feature in (Value("string"), Value("large_string"), Value("null"))
         if key == "label":
             _words(rows.select([]), name)
         elif key == "messages" and isinstance(feature, (ClassLabel, Value)):
             raise TrialError("BadColumn", f"The column {name!r} holds {feature}, not messages.")
-        elif key != "messages" and not is_text:
+        elif key != "messages" and not is_text(feature) and feature != Value("null"):
             raise TrialError(
                 "BadColumn", f"The column {name!r} holds {feature}, not text; name another one."
             )

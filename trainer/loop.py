@@ -19,7 +19,14 @@ from torch.utils.data import (
     Sampler,
     SequentialSampler,
 )
-from transformers import EvalPrediction, Trainer, TrainingArguments
+from transformers import (
+    EvalPrediction,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from trainer.costs import Costs
@@ -49,6 +56,8 @@ class WatchedTrainer(Trainer):
             **options,
         )
         self._loss_shifts_labels = False  # NB: else labels at the first position are not counted.
+        if hasattr(self.data_collator, "set_epoch"):
+            self.add_callback(Epochs(self.data_collator))
         self.costs = Costs(_gpus(self.args))
 
     def training_step(self, model: Any, inputs: Any, *more: Any) -> torch.Tensor:
@@ -136,6 +145,12 @@ class WatchedTrainer(Trainer):
         seed = self.args.data_seed if self.args.data_seed is not None else self.args.seed
         return SharedOrder(order, whole, seed)
 
+    def _set_signature_columns_if_needed(self) -> None:
+        # NB: the Trainer gives the collator only what the network takes.
+        if self._signature_columns is None:
+            super()._set_signature_columns_if_needed()
+            self._signature_columns += self._task.for_collator
+
     def _rows_per_round(self) -> int:
         return int(self.args.train_batch_size * self.args.world_size)
 
@@ -154,6 +169,19 @@ class StreamLoader(DataLoader[Any]):
 
     def set_epoch(self, epoch: int) -> None:
         pass
+
+
+class Epochs(TrainerCallback):
+    """Tells a collator which epoch it is, so that it can depend on that and not on how often it
+    was asked."""
+
+    def __init__(self, collator: Any) -> None:
+        self._collator = collator
+
+    def on_epoch_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        self._collator.set_epoch(int((state.epoch or 0) + 1e-6))
 
 
 class Filled(Sequence[Any]):

@@ -119,3 +119,13 @@ def _joined(rows: Sequence[Features]) -> Features:
         "labels": [label for row in rows for label in row["labels"]],
         "position_ids": [i for row in rows for i in range(len(row["input_ids"]))],
     }
+
+
+def right_tokens(logits: Any, labels: Any) -> Any:
+    """Of each row, how many of its labels are the likeliest token."""
+    return (logits.argmax(-1) == labels).sum(1)  # NB: -100 is never the likeliest
+
+
+def perplexity(loss: float) -> float:
+    """exp(loss), which stays a finite number."""
+    return float(np.exp(min(loss, 700.0)))

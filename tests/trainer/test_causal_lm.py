@@ -14,7 +14,8 @@ from trainer import model, prompts
 from trainer.config import TrialConfig, read_config, trial_parser
 from trainer.errors import TrialError
 from trainer.loop import cross_entropy
-from trainer.tasks.causal_lm import Batches, CausalLM, check_packing, perplexity
+from trainer.tasks.causal_lm import Batches, CausalLM, check_packing
+from trainer.tokens import perplexity
 
 NO_LABEL = -100
 

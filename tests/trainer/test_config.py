@@ -39,11 +39,6 @@ def test_numbers_may_be_written_as_katib_writes_them() -> None:
         (("--max-length", "2"), "--max-length must be 3 or more, not 2."),
         (("--method", "full", "--lora-config", '{"r": 8}'), "--lora-config means nothing with"),
         (
-            ("--transformer-type", "AutoModelForMaskedLM"),
-            "AutoModelForMaskedLM cannot be trained yet; for now these can: "
-            "AutoModelForSequenceClassification, ",
-        ),
-        (
             ("--transformer-type", "AutoModelForCausal"),
             "There is no transformer type 'AutoModelForCausal'. Did you mean AutoModelForCausalLM",
         ),

@@ -12,6 +12,7 @@ FILES = {
     "AutoModelForSequenceClassification": "sequence_classification",
     "AutoModelForTokenClassification": "token_classification",
     "AutoModelForCausalLM": "causal_lm",
+    "AutoModelForMaskedLM": "masked_lm",
     "AutoModelForQuestionAnswering": "question_answering",
     "AutoModelForImageClassification": "image_classification",
 }

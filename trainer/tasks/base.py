@@ -49,6 +49,7 @@ class Task(ABC):
     """One transformer type, with the rows of one trial."""
 
     peft_task_type: ClassVar[str | None]  # what LoRA must know so that a new head is trained, too
+    for_collator: ClassVar[tuple[str, ...]] = ()  # what rows have that the network does not take
 
     @classmethod
     @abstractmethod

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -22,6 +22,10 @@ from trainer.tasks.base import Collator, Encoded, Features, Task, Warn
 
 NO_LABEL = tokens.NO_LABEL
 PACKING_TOLERANCE = 1e-3
+PLAINLY = (
+    "The tokenizer has no chat template, so turns are written plainly, as `User: …` and "
+    "`Assistant: …` (prompt_template plain)."
+)
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,6 @@ class CausalLM(Task):
     prompt_template: str | None
     learns_all: bool
     packs: bool
-    warn: Warn = field(compare=False, repr=False)
     trims: bool = False  # whether the network can leave out logits that no label is for
 
     peft_task_type: ClassVar[str] = "CAUSAL_LM"
@@ -55,7 +58,6 @@ class CausalLM(Task):
             config.prompt_template,
             config.loss_on == ALL,
             config.packing,
-            warn,
         )
 
     def counts(self) -> dict[str, Any]:
@@ -76,11 +78,7 @@ class CausalLM(Task):
         if max_length is None:
             raise TrialError("BadParameter", "A language model needs --max-length.")
         template = self._template(processor)
-        if template != self.layout.template(self.prompt_template, processor):
-            self.warn(
-                "The tokenizer has no chat template, so turns are written plainly, as `User: …` "
-                "and `Assistant: …` (prompt_template plain)."
-            )
+        plainly = template != self.layout.template(self.prompt_template, processor)
         train, notes = self._rows(self.train, "train on", template, processor, max_length)
         held_out, more = self._rows(self.eval, "evaluate on", template, processor, max_length)
         facts = {
@@ -92,7 +90,7 @@ class CausalLM(Task):
             train = tokens.packed(train, max_length)
             facts["sequences"] = len(train)
         held_out.sort(key=lambda row: len(row["input_ids"]))
-        return Encoded(train, held_out, facts, notes + more)
+        return Encoded(train, held_out, facts, [PLAINLY] * plainly + notes + more)
 
     def _template(self, processor: Any) -> str:
         """The prompt template that holds, which needs nothing that the tokenizer lacks."""
@@ -129,7 +127,7 @@ class CausalLM(Task):
         return Batches(processor.pad_token_id or 0, self.trims)
 
     def digest(self, logits: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        return (right_tokens(logits, labels),)
+        return (tokens.right_tokens(logits, labels),)
 
     def score(self, found: tuple[np.ndarray, ...], labels: np.ndarray) -> dict[str, float]:
         right, counts = found[0], (labels != NO_LABEL).sum(1)
@@ -139,7 +137,7 @@ class CausalLM(Task):
         }
 
     def of_loss(self, loss: float) -> dict[str, float]:
-        return {"perplexity": perplexity(loss)}
+        return {"perplexity": tokens.perplexity(loss)}
 
 
 TASK = CausalLM
@@ -163,16 +161,6 @@ def _complete(rows: Dataset, layout: Layout, spec: str, warn: Warn) -> Dataset:
 
 def _turns(rows: Dataset, layout: Layout) -> tuple[Turns, ...]:
     return tuple(turns for turns in layout.read(rows) if turns)
-
-
-def right_tokens(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Of each row, how many of its labels are the likeliest token."""
-    return (logits.argmax(-1) == labels).sum(1)  # NB: -100 is never the likeliest
-
-
-def perplexity(loss: float) -> float:
-    """exp(loss), which stays a finite number."""
-    return float(np.exp(min(loss, 700.0)))
 
 
 @dataclass(frozen=True)
