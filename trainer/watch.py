@@ -11,6 +11,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from trainer.config import COST_METRICS, STEP_METRICS
 from trainer.result import Recorder
+from trainer.tasks.base import Changing
 
 
 class Watch(TrainerCallback):
@@ -41,7 +42,9 @@ class Watch(TrainerCallback):
     ) -> None:
         # NB: accelerate tells a dataset its epoch, but not with several processes, nor after an
         # interruption; and a fraction of an epoch may be a hair below a whole one.
-        more["train_dataloader"].dataset.begin_epoch(int((state.epoch or 0) + 1e-6))
+        rows = more["train_dataloader"].dataset
+        if isinstance(rows, Changing):
+            rows.begin_epoch(int((state.epoch or 0) + 1e-6))
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any

@@ -445,6 +445,12 @@ def begun(folder: Path) -> Recorder:
     return found
 
 
+def test_pictures_are_not_grouped_by_length(asked: Asked, tiny_vit: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrialError, match="group_by_length is for texts") as caught:
+        train.prepare(asked(tiny_vit, group_by_length="true"), tmp_path, recorder(tmp_path))
+    assert caught.value.reason == "BadParameter"
+
+
 def test_augmentation_is_for_pictures_and_of_known_kinds() -> None:
     for flags, said in (
         ((), "augment is for AutoModelForImageClassification, not AutoModelForSequenceClassificat"),

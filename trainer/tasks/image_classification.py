@@ -13,6 +13,7 @@ from datasets import ClassLabel, Dataset, Image, Value
 from transformers import AutoModelForImageClassification, default_data_collator
 
 from trainer import data, lora, model
+from trainer.arguments import renamed
 from trainer.columns import check_column, find_column
 from trainer.config import TrialConfig
 from trainer.errors import TrialError
@@ -64,6 +65,10 @@ class ImageClassification(Task):
 
     @classmethod
     def read(cls, splits: Splits, config: TrialConfig, warn: Warn) -> Self:
+        if renamed(config.training_parameters).get("train_sampling_strategy") == "group_by_length":
+            raise TrialError(
+                "BadParameter", "group_by_length is for texts: pictures are all of one size here."
+            )
         first = data.take(splits, config.split)
         image = _image_column(first, config)
         label = find_column(first, "label", LABEL_COLUMNS, config)
