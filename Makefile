@@ -10,7 +10,7 @@ LOCAL := $(VENV)/.local
 DEV   := $(VENV)/.dev
 
 .DEFAULT_GOAL := run
-.PHONY: run demo test test-browser test-cluster test-node test-image test-trainer-image bench lint install clean help
+.PHONY: run demo test test-browser test-cluster test-node test-image test-trainer-image bench bench-search lint install clean help
 
 help:           ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/'
@@ -40,10 +40,17 @@ test-image: $(DEV) ## the Dockerfile's steps for the bot in a clean folder, with
 test-trainer-image: $(DEV) ## the same for the trainer, and one trial in it (one to two minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m image tests/trainer/test_image.py
 
-bench: $(DEV)   ## the figures of the README: the page, and following 1,000 Experiments on a cluster
+bench: $(DEV)   ## the figures of the README: the page, 1,000 Experiments on a cluster, the trial program
 	$(BIN)/python -m tests.bench.workspace_page
 	$(BIN)/python -m tests.bench.katib_poll
 	$(BIN)/python -m tests.bench.katib_latency
+	$(BIN)/python -m tests.bench.trainer_throughput
+	$(BIN)/python -m tests.bench.trainer_start
+	$(BIN)/python -m tests.bench.trainer_processes
+
+bench-search: $(DEV) ## is our search space worth having, do bf16 and grouping cost accuracy: two hours
+	$(BIN)/python -m tests.bench.trainer_parity
+	$(BIN)/python -m tests.bench.guide_in_small
 
 test-node: $(DEV) ## a trial in real containers: KUBECONFIG's node, or one that tests/cluster/node_up.sh starts
 	KUBECONFIG="$${KUBECONFIG:-$$(PYTHON=$(BIN)/python tests/cluster/node_up.sh | tail -1)}" OMP_NUM_THREADS=1 \

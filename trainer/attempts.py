@@ -65,8 +65,10 @@ def forecast(
 ) -> None:
     """Records how much memory the trial will need, and says so if there is less."""
     is_gpu = args.device.type == "cuda"
-    rows = (*encoded.train, *encoded.eval) if len(encoded.train) <= MEASURED_ROWS else ()
-    lengths = [len(row["input_ids"]) for row in rows if "input_ids" in row]
+    is_text = "input_ids" in encoded.train[0]  # NB: each look at a picture reads its file.
+    measured = is_text and len(encoded.train) <= MEASURED_ROWS
+    rows = (*encoded.train, *encoded.eval) if measured else ()
+    lengths = [len(row["input_ids"]) for row in rows]
     needed = memory.forecast(
         memory.shape_of(
             network.config.to_dict(),

@@ -38,6 +38,7 @@ _ELSEWHERE = (
     *("model_uri", "dataset", "s3", "method", "training_parameters", "lora_config", "max_length"),
     *("objective_metric", "objective_type", "save_best", "model_s3", "quantization"),
     *("attn_implementation", "frozen_layers", "augment"),
+    *("checkpoints", "deadline_seconds", "retry_out_of_memory"),
 )
 _TOKENIZER_FILES = ("*.json", "*.txt", "*.model", "*.jinja", "*.gguf")
 _ALIGNMENT = 8

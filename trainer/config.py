@@ -123,6 +123,7 @@ class TrialConfig:
     split: str
     eval_split: str | None
     test_split: str | None
+    streaming: bool
     columns: Mapping[str, str]
     method: str
     training_parameters: Mapping[str, object]
@@ -270,6 +271,11 @@ def trial_parser() -> Parser:
     parser.add_argument("--eval-split", help="held-out rows; default: found or held out of --split")
     parser.add_argument(
         "--test-split", metavar="SPEC", help="rows that no trial sees; the winner is scored on them"
+    )
+    parser.add_argument(
+        "--streaming",
+        action="store_true",
+        help="read the training rows while training; needs max_steps or a number of rows",
     )
     parser.add_argument(
         "--columns", default="{}", metavar="JSON", help='what is where, e.g. {"text": "review"}'
@@ -436,6 +442,19 @@ def _check_language(config: TrialConfig) -> None:
         )
 
 
+def _check_streaming(config: TrialConfig) -> None:
+    if config.streaming and config.packing:
+        raise TrialError(
+            "BadParameter", "--packing needs all rows at once; leave it out, or --streaming."
+        )
+    if config.streaming and config.train_fraction < 1:
+        raise TrialError(
+            "BadParameter",
+            "train_fraction needs all rows at once; with --streaming take a slice such as "
+            '"train[:100000]".',
+        )
+
+
 def _check_method(config: TrialConfig) -> None:
     if config.method == "full" and config.lora_config:
         raise TrialError(
@@ -500,6 +519,7 @@ _CHECKS: Sequence[Callable[[TrialConfig], None]] = (
     _check_type,
     _check_numbers,
     _check_language,
+    _check_streaming,
     _check_method,
     _check_columns,
     _check_objective,

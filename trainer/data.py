@@ -40,14 +40,17 @@ def load_splits(uri: str, s3: sources.S3Place | None = None) -> Splits:
 
     With `s3` it is the dataset that was fetched from there.
     """
+    return reading.read(dataset_path(uri, s3))
+
+
+def dataset_path(uri: str, s3: sources.S3Place | None = None) -> Path:
+    """Where a dataset is on this machine, downloaded if it must be: a file or a folder."""
     if s3:
-        return reading.read(_only_file(sources.fetched(s3)))
+        return _only_file(sources.fetched(s3))
     source = sources.read(uri, "dataset")
     if source.kind == "default":
-        return reading.read(defaults.default_dataset())
-    if source.kind == "hub":
-        return reading.read(hub.folder(source.value, "dataset"))
-    return reading.read(Path(source.value))
+        return defaults.default_dataset()
+    return hub.folder(source.value, "dataset") if source.kind == "hub" else Path(source.value)
 
 
 def _only_file(folder: Path) -> Path:

@@ -12,7 +12,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import RandomSampler, Sampler, SequentialSampler
+from torch.utils.data import (
+    DataLoader,
+    IterableDataset,
+    RandomSampler,
+    Sampler,
+    SequentialSampler,
+)
 from transformers import (
     EvalPrediction,
     Trainer,
@@ -41,8 +47,9 @@ class WatchedTrainer(Trainer):
     ) -> None:
         self._task = task
         self._recorder = recorder
+        is_stream = isinstance(train_dataset, IterableDataset)
         super().__init__(
-            train_dataset=Filled(train_dataset),
+            train_dataset=train_dataset if is_stream else Filled(train_dataset),
             compute_loss_func=self._loss,
             compute_metrics=self._scores,
             preprocess_logits_for_metrics=self._digest,
@@ -121,6 +128,14 @@ class WatchedTrainer(Trainer):
         scores = self._task.score(tuple(rest), np.asarray(found.label_ids))
         return {**scores, **self._task.of_loss(row_loss), "row_loss": row_loss}
 
+    def get_train_dataloader(self) -> Any:
+        if not isinstance(self.train_dataset, IterableDataset):
+            return super().get_train_dataloader()
+        # NB: a stream is this process' part already; accelerate would divide it once more.
+        return StreamLoader(
+            self.train_dataset, self.args.train_batch_size, collate_fn=self.data_collator
+        )
+
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
         order = super()._get_train_sampler(train_dataset)
         shared = isinstance(order, (RandomSampler, LengthGroupedSampler, SequentialSampler))
@@ -140,6 +155,22 @@ class WatchedTrainer(Trainer):
         return int(self.args.train_batch_size * self.args.world_size)
 
 
+def is_looked_at(step: int, device: str) -> bool:
+    """Whether a step's loss is looked at at once, for which a GPU must first finish all its work.
+
+    A loss that is not finite spoils the weights and all later losses, so that a later look finds
+    it, too; and at the latest the next line of the log or the next evaluation does.
+    """
+    return device == "cpu" or step % LOOK_EVERY == 1
+
+
+class StreamLoader(DataLoader[Any]):
+    """Batches of a stream, which has no end and counts its epochs itself."""
+
+    def set_epoch(self, epoch: int) -> None:
+        pass
+
+
 class Epochs(TrainerCallback):
     """Tells a collator which epoch it is, so that it can depend on that and not on how often it
     was asked."""
@@ -153,28 +184,16 @@ class Epochs(TrainerCallback):
         self._collator.set_epoch(int((state.epoch or 0) + 1e-6))
 
 
-def is_looked_at(step: int, device: str) -> bool:
-    """Whether a step's loss is looked at at once, for which a GPU must first finish all its work.
-
-    A loss that is not finite spoils the weights and all later losses, so that a later look finds
-    it, too; and at the latest the next line of the log or the next evaluation does.
-    """
-    return device == "cpu" or step % LOOK_EVERY == 1
-
-
 class Filled(Sequence[Any]):
     """Rows to train on, and behind them, at index `len`, a filler that does not count."""
 
     def __init__(self, rows: Sequence[Any]) -> None:
         self._rows = rows
 
-    def set_epoch(self, epoch: int) -> None:
-        """Tells rows that change from epoch to epoch, such as augmented pictures, which one it is.
-
-        The Trainer calls it.
-        """
+    def begin_epoch(self, epoch: int) -> None:
+        """Tells rows that change from epoch to epoch, such as augmented pictures, which it is."""
         if isinstance(self._rows, Changing):
-            self._rows.set_epoch(epoch)
+            self._rows.begin_epoch(epoch)
 
     def __len__(self) -> int:
         return len(self._rows)

@@ -127,7 +127,8 @@ def _vocabulary(folder: Path) -> int:
 def load(kind: Any, weights: Weights, **options: Any) -> Any:
     """The network, by the class `kind` (an AutoModelFor…), on the CPU and in float32.
 
-    A quantised one is on the trial's own device.
+    A quantised one is on the trial's own device. `missing_keys` of it are the weights that were
+    not there and are new.
     """
     architecture.check_folder(weights.folder, weights.uri)
     config = architecture.read_config(weights.folder, weights.uri, weights.trust_remote_code)
@@ -158,7 +159,7 @@ def load(kind: Any, weights: Weights, **options: Any) -> Any:
             ) from error
         raise _unreadable(weights, "weights", error) from error
     architecture.check_loaded(network, found, weights.uri)
-    network.not_loaded = tuple(found["missing_keys"])  # for what a task must train anew
+    network.missing_keys = tuple(found["missing_keys"])
     return adapters.merged(network, weights.adapter) if weights.adapter else network
 
 

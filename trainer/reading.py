@@ -10,12 +10,19 @@ import errno
 import gzip
 import json
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import pyarrow
-from datasets import Dataset, DatasetDict, load_dataset, load_from_disk
+import pyarrow.parquet
+from datasets import (
+    Dataset,
+    DatasetDict,
+    IterableDataset,
+    IterableDatasetDict,
+    load_dataset,
+    load_from_disk,
+)
 from datasets.exceptions import (
     DatasetGenerationCastError,
     DatasetGenerationError,
@@ -45,6 +52,11 @@ def read(path: Path) -> Splits:
 
 def read_file(path: Path) -> Splits:
     """The rows of one file, by its ending, as the split `train`."""
+    ending = _known_format(path)
+    return _tried(path, lambda: _file(path, ending))
+
+
+def _known_format(path: Path) -> str:
     ending = format_of(path)
     if ending not in DATA_FORMATS:
         raise TrialError(
@@ -53,7 +65,7 @@ def read_file(path: Path) -> Splits:
         )
     if path.stat().st_size == 0:
         raise TrialError("EmptyDataset", f"{path} is an empty file; write it again.")
-    return _tried(path, lambda: _file(path, ending))
+    return ending
 
 
 def format_of(path: Path) -> str:
@@ -65,8 +77,40 @@ def format_of(path: Path) -> str:
     return plain.suffix.lower()
 
 
+def streams(path: Path) -> tuple[dict[str, IterableDataset], dict[str, int]]:
+    """The splits of a data file or of a folder as streams, and how many rows they have if that is
+    quick to know."""
+    try:
+        if path.is_dir() and _was_saved(path):
+            whole = _folder(path)
+            return (
+                {name: rows.to_iterable_dataset() for name, rows in whole.items()},
+                {name: len(rows) for name, rows in whole.items()},
+            )
+        if path.is_dir():
+            found = load_dataset(str(path), streaming=True, **_folder_options(path))
+        else:
+            ending = _known_format(path)
+            found = load_dataset(
+                DATA_FORMATS[ending],
+                data_files=str(path),
+                streaming=True,
+                **_file_options(path, ending),
+            )
+        return dict(found), {name: size for name, size in _parquet_rows(path, found) if size}
+    except UNREADABLE as error:
+        raise _unreadable(path, error) from error
+
+
+def _parquet_rows(path: Path, found: IterableDatasetDict) -> Iterator[tuple[str, int]]:
+    """The rows of each split of a single parquet file, as its footer says."""
+    if path.is_file() and format_of(path) == ".parquet":
+        for name in found:
+            yield name, pyarrow.parquet.read_metadata(path).num_rows
+
+
 def _file(path: Path, ending: str) -> Splits:
-    options = {"sep": separator(path)} if DATA_FORMATS[ending] == "csv" else {}
+    options = _file_options(path, ending)
     found = _splits(load_dataset(DATA_FORMATS[ending], data_files=str(path), **options))
     if extra := [name for name in found["train"].column_names if name.startswith("__index_level_")]:
         raise TrialError(
@@ -82,9 +126,17 @@ def _folder(path: Path) -> Splits:
         for state in sorted((*path.glob("state.json"), *path.glob("*/state.json"))):
             _check_whole(state)
         return _splits(load_from_disk(str(path)))
+    return _splits(load_dataset(str(path), **_folder_options(path)))
+
+
+def _file_options(path: Path, ending: str) -> dict[str, str]:
+    return {"sep": separator(path)} if DATA_FORMATS[ending] == "csv" else {}
+
+
+def _folder_options(path: Path) -> dict[str, str]:
     csv = [file for file in data_files(path) if DATA_FORMATS[format_of(file)] == "csv"]
     odd = {separator(file) for file in csv} - {SEPARATORS[format_of(file)] for file in csv}
-    return _splits(load_dataset(str(path), **({"sep": odd.pop()} if len(odd) == 1 else {})))
+    return {"sep": odd.pop()} if len(odd) == 1 else {}
 
 
 def _was_saved(folder: Path) -> bool:

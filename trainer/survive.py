@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import pickle
-import random
 import shutil
 import tempfile
 import time
@@ -19,13 +18,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import distributed
 from transformers import TrainerCallback
 from transformers.trainer import TRAINER_STATE_NAME
 
-from trainer import checkpoints
+from trainer import checkpoints, draws
 from trainer.checkpoints import Checkpoint
 from trainer.errors import TrialError, one_line
 from trainer.loop import WatchedTrainer
@@ -117,7 +115,7 @@ class SurvivingTrainer(WatchedTrainer):
 
     def _load_rng_state(self, checkpoint: str | None) -> None:
         if self._earlier is not None:
-            _redraw(self._mine()["draws"])
+            draws.redraw(self._mine()["draws"])
 
     def _mine(self) -> dict[str, Any]:
         """What this process had for itself."""
@@ -138,9 +136,9 @@ class SurvivingTrainer(WatchedTrainer):
         self._globalstep_last_logged = earlier["logged_at"]
         self._initial_global_step = 0
         self._watch.go_on(earlier["recorder"], earlier["evaluated_at"], earlier["best"])
-        _redraw(mine["draws"])
+        draws.redraw(mine["draws"])
         self._catch_up(earlier)
-        mine["draws"] = _draws()
+        mine["draws"] = draws.taken()
 
     def _catch_up(self, earlier: Mapping[str, Any]) -> None:
         due, control = earlier["due"], self.control
@@ -170,8 +168,8 @@ class SurvivingTrainer(WatchedTrainer):
         if self._earlier is not None and at["epoch"] == at["epochs_trained"]:
             mine = self._mine()
             has_begun = at["steps_trained_in_current_epoch"] > 0
-            _redraw(mine["epoch_draws"] if has_begun else mine["draws"])
-        self._epoch_draws = _draws()
+            draws.redraw(mine["epoch_draws"] if has_begun else mine["draws"])
+        self._epoch_draws = draws.taken()
         super()._run_epoch(**at)
 
     # What happens after every step, and at the end of every epoch.
@@ -195,13 +193,13 @@ class SurvivingTrainer(WatchedTrainer):
         if asked == Ask.DEADLINE and not self.control.should_training_stop:
             self._end_early()
         is_due = self.control.should_evaluate
-        self._draws = _draws()
+        self._draws = draws.taken()
         try:
             super()._maybe_log_save_evaluate(
                 tr_loss, grad_norm, model, trial, epoch, ignored, start_time, learning_rate
             )
         except _Stopped:
-            _redraw(self._draws)
+            draws.redraw(self._draws)
             self._end(grad_norm, learning_rate)
         if is_due and self._is_worth_it():
             self._save({"log": False, "evaluate": False}, grad_norm, learning_rate)
@@ -231,6 +229,10 @@ class SurvivingTrainer(WatchedTrainer):
         due = {"log": control.should_log, "evaluate": control.should_evaluate}
         if self._keeping.is_on:
             self._save(due, grad_norm, learning_rate)
+            # NB: rank 0 alone knows, but who tells the end first is a matter of chance.
+            self._stop.checkpoint_step = (
+                _largest(self._stop.checkpoint_step or 0, self.args) or None
+            )
         raise TrialError("Killed", self._stop.sentence())
 
     def _end_early(self) -> None:
@@ -253,7 +255,7 @@ class SurvivingTrainer(WatchedTrainer):
     def _save(self, due: dict[str, Any], grad_norm: Any, learning_rate: Any) -> None:
         start = time.monotonic()
         mine = {
-            "draws": _draws(),
+            "draws": draws.taken(),
             "epoch_draws": self._epoch_draws,
             "loss": float(self._tr_loss),
             "costs": self.costs.kept(),
@@ -299,26 +301,6 @@ class SurvivingTrainer(WatchedTrainer):
             )
         else:
             self._stop.checkpoint_step = step
-
-
-def _draws() -> dict[str, Any]:
-    """The state of everything that chance is drawn from."""
-    kind, keys, *rest = np.random.get_state(legacy=True)
-    return {
-        "python": random.getstate(),
-        "numpy": (kind, torch.from_numpy(np.asarray(keys).astype(np.int64)), *rest),
-        "torch": torch.random.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
-    }
-
-
-def _redraw(draws: Mapping[str, Any]) -> None:
-    random.setstate(draws["python"])
-    kind, keys, *rest = draws["numpy"]
-    np.random.set_state((kind, keys.numpy().astype(np.uint32), *rest))
-    torch.random.set_rng_state(draws["torch"])
-    if draws["cuda"] is not None and torch.cuda.is_available():
-        torch.cuda.set_rng_state(draws["cuda"])
 
 
 def _largest(value: int, args: Any) -> int:

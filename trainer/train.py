@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -25,11 +25,12 @@ from trainer import (
     out_of_memory,
     provenance,
     quantised,
+    streaming,
     tasks,
 )
 from trainer.arguments import refused, renamed, training_arguments
 from trainer.config import OWN_DEFAULTS, TASK_METRICS, TrialConfig
-from trainer.errors import is_out_of_memory
+from trainer.errors import TrialError, is_out_of_memory
 from trainer.out_of_memory import Batch
 from trainer.result import BASE_CONFIG, BEST, Recorder
 from trainer.stop import Stop
@@ -127,10 +128,14 @@ def prepare(
     settings = lora.lora_config(config.lora_config, kind.peft_task_type) if is_lora else None
     if config.quantization:
         quantised.check()
-    splits = data.load_splits(config.dataset, config.s3)
+    source = _source(config, kind)
+    splits = source.splits if source else data.load_splits(config.dataset, config.s3)
     fingerprint = recorder.facts["data_fingerprint"] = provenance.data_fingerprint(splits)
-    task = kind.read(splits, config, recorder.warn)
+    task = kind.read(splits, source.config if source else config, recorder.warn)
     recorder.facts["rows"] = task.counts()
+    if source:
+        args.max_steps = source.steps(args)
+        recorder.facts["rows"] |= {"train": source.count, "streaming": True}
     weights = model.find(config)
     processor = task.load_processor(weights)
     set_seed(args.seed)  # NB: before the head and the LoRA matrices are drawn.
@@ -155,6 +160,15 @@ def prepare(
     )
     recorder.facts["trainable_parameters"] = sum(p.numel() for p in trainable(network).values())
     attempts.forecast(config, args, encoded, network, recorder)
+    if source:
+        stream = source.stream(
+            lambda rows: task.encode_rows(rows, processor, max_length),
+            seed=args.seed if args.data_seed is None else args.data_seed,
+            batch=args.train_batch_size,
+            rank=args.process_index,
+            world=args.world_size,
+        )
+        encoded = replace(encoded, train=stream)
     metrics = [f"eval_{name}" for name in ("loss", *TASK_METRICS[config.transformer_type])]
     watch = Watch(recorder, metrics, network if config.save_best else None)
     survival = {"watch": watch, "keeping": keeping, "stop": stop or Stop()}
@@ -177,6 +191,18 @@ def _for_training(
     if config.frozen_layers:
         layers.freeze(network, config.frozen_layers)
     return network
+
+
+def _source(config: TrialConfig, kind: type[Task]) -> streaming.Source | None:
+    """The rows of a trial that reads them while it trains."""
+    if not config.streaming:
+        return None
+    if not kind.can_stream():
+        raise TrialError(
+            "BadParameter",
+            f"{config.transformer_type} cannot read rows while it trains; leave --streaming out.",
+        )
+    return streaming.open_source(config)
 
 
 def _resolved(

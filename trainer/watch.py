@@ -36,6 +36,13 @@ class Watch(TrainerCallback):
     ) -> None:
         self.recorder.progress(state.global_step, state.max_steps)
 
+    def on_epoch_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any
+    ) -> None:
+        # NB: accelerate tells a dataset its epoch, but not with several processes, nor after an
+        # interruption; and a fraction of an epoch may be a hair below a whole one.
+        more["train_dataloader"].dataset.begin_epoch(int((state.epoch or 0) + 1e-6))
+
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:

@@ -9,7 +9,7 @@ import json
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,14 @@ import pytest
 import torch
 from datasets import Dataset, Features, Image, Value
 
-from trainer import tasks, train
+from tests.trainer.test_survive import AfterLooks
+from trainer import attempts, tasks, train
 from trainer.config import IMAGE_CLASSIFICATION, TrialConfig, read_config, trial_parser
 from trainer.errors import TrialError
 from trainer.metrics import Reporter
 from trainer.result import Recorder
 from trainer.sources import cache_folder
+from trainer.tasks.base import Encoded
 
 # The optical digits of UCI's repository (CC BY 4.0), which travel in scikit-learn: 57 kB of 9 MB.
 PACKAGE, INSIDE = "scikit-learn==1.9.1", "sklearn/datasets/data/digits.csv.gz"
@@ -334,6 +336,32 @@ def test_pixel_values_are_made_when_they_are_asked_for(
     assert processor.asked == 5
 
 
+class Watched(Sequence[Any]):
+    """Rows that remember which of them were looked at."""
+
+    def __init__(self, rows: Sequence[Any]) -> None:
+        self.rows = rows
+        self.seen: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: Any) -> Any:
+        self.seen.append(index)
+        return self.rows[index]
+
+
+def test_the_forecast_of_memory_does_not_read_all_pictures(
+    asked: Asked, tiny_vit: Path, tmp_path: Path
+) -> None:
+    config = asked(tiny_vit)
+    found = recorder(tmp_path)
+    trainer = train.prepare(config, tmp_path, found).trainer
+    rows = Watched(trainer.eval_dataset)
+    attempts.forecast(config, trainer.args, Encoded(rows, rows), trainer.model, found)
+    assert rows.seen == [0]
+
+
 @pytest.fixture
 def rows(digits: list[tuple[int, bytes]], pillow: Any) -> Iterator[Dataset]:
     images = []
@@ -350,7 +378,7 @@ def pixels(rows: Dataset, model: Path, augment: str, epoch: int = 0, seed: int =
     own = json.dumps({"augment": augment})
     task, _ = read(rows, f"--training-parameters={own}", f"--seed={seed}")
     encoded = task.encode(task.load_processor(Weights(model, "vit")), None)
-    encoded.train.set_epoch(epoch)
+    encoded.train.begin_epoch(epoch)
     return encoded
 
 
@@ -389,9 +417,32 @@ def test_the_training_tells_the_rows_its_epochs(
     one = ready.trainer.train_dataset[0]["pixel_values"]
     ready.trainer.train()
     assert not torch.equal(one, ready.trainer.train_dataset[0]["pixel_values"])
-    ready.trainer.train_dataset.set_epoch(0)
+    ready.trainer.train_dataset.begin_epoch(0)
     assert torch.equal(one, ready.trainer.train_dataset[0]["pixel_values"])
     assert found.facts["parameters"]["augment"] == "crop-flip"
+
+
+def test_an_interrupted_training_sees_the_pictures_that_it_would_have_seen(
+    asked: Asked, tiny_vit: Path, tmp_path: Path
+) -> None:
+    flags = ("--split=train[:100]", "--method=full")
+    more = {"augment": "crop-flip", "eval_steps": 3, "num_train_epochs": 2}  # of 5 steps each
+    whole = begun(tmp_path / "whole")
+    train.run(asked(tiny_vit, *flags, **more), tmp_path / "whole", whole)
+    config, folder = asked(tiny_vit, *flags, **more), tmp_path / "cut"
+    with pytest.raises(TrialError) as caught:
+        train.run(config, folder, begun(folder), AfterLooks(6))
+    assert caught.value.reason == "Killed"
+    again = begun(folder)
+    train.run(config, folder, again)
+    assert [point["step"] for point in again.curve][-1] == 10
+    assert last(again, "eval_loss") == last(whole, "eval_loss")
+
+
+def begun(folder: Path) -> Recorder:
+    found = recorder(folder)
+    found.start()
+    return found
 
 
 def test_augmentation_is_for_pictures_and_of_known_kinds() -> None:

@@ -155,14 +155,14 @@ def test_minilm_learns_with_a_new_head_which_is_saved_with_the_adapter(
     """MiniLM ships as an encoder: what tells its hidden tokens is new, but for the embedding."""
     assert defaults.model_folder(sources.cache_folder()), "the default model is here"
     recorder = tried(
-        *("default", default_data, "--split=train[:64]", "--eval-split=validation[:24]"),
+        *("default", default_data, "--split=train[:96]", "--eval-split=validation[:48]"),
         *("--save-best",),
-        num_train_epochs=2,
-        learning_rate=2e-3,
+        num_train_epochs=3,
+        learning_rate=1e-3,
     )
     assert any("has no head that tells hidden tokens" in said for said in recorder.warnings)
     losses = curve(recorder, "eval_loss")
-    assert losses[-1] < losses[0]
+    assert losses[-1] < losses[0] - 0.1
     saved_weights = load_file(tmp_path / "best" / "adapter_model.safetensors")
     heads = [name for name in saved_weights if "predictions.transform" in name]
     assert len(heads) == 4, "weight and bias of the dense layer and of the norm"

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
 import torch
+from datasets import Dataset
 
 from trainer import model
 from trainer.config import TrialConfig
@@ -29,7 +30,7 @@ Collator = Callable[[list[Features]], Mapping[str, torch.Tensor]]
 class Changing(Protocol):
     """Rows to train on that are made anew for every epoch."""
 
-    def set_epoch(self, epoch: int) -> None:
+    def begin_epoch(self, epoch: int) -> None:
         """From now on the rows are those of this epoch, counted from 0."""
 
 
@@ -92,6 +93,15 @@ class Task(ABC):
         Called once, before the first evaluation. What another trial has encoded is not encoded
         again, so nothing of this can be left to `encode`.
         """
+
+    def encode_rows(self, rows: Dataset, processor: Any, max_length: int | None) -> list[Features]:
+        """More rows to train on, those of a stream, as `encode` gives them; or TrialError."""
+        raise NotImplementedError
+
+    @classmethod
+    def can_stream(cls) -> bool:
+        """Whether rows may be read while they are trained on."""
+        return cls.encode_rows is not Task.encode_rows
 
     @abstractmethod
     def collator(self, processor: Any) -> Collator:

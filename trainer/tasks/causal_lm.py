@@ -80,9 +80,8 @@ class CausalLM(Task):
     def encode(self, processor: Any, max_length: int | None) -> Encoded:
         if max_length is None:
             raise TrialError("BadParameter", "A language model needs --max-length.")
-        template = self.layout.template(self.prompt_template, processor)
-        plainly = template == prompts.CHAT and not processor.chat_template
-        template = "plain" if plainly else template
+        template = self._template(processor)
+        plainly = template != self.layout.template(self.prompt_template, processor)
         train, notes = self._rows(self.train, "train on", template, processor, max_length)
         held_out, more = self._rows(self.eval, "evaluate on", template, processor, max_length)
         facts = {
@@ -95,6 +94,16 @@ class CausalLM(Task):
             facts["sequences"] = len(train)
         held_out.sort(key=lambda row: len(row["input_ids"]))
         return Encoded(train, held_out, facts, [PLAINLY] * plainly + notes + more)
+
+    def _template(self, processor: Any) -> str:
+        """The prompt template that holds, which needs nothing that the tokenizer lacks."""
+        template = self.layout.template(self.prompt_template, processor)
+        return "plain" if template == prompts.CHAT and not processor.chat_template else template
+
+    def encode_rows(self, rows: Dataset, processor: Any, max_length: int | None) -> list[Features]:
+        assert max_length is not None and not self.packs  # see encode, and config
+        turns = _turns(rows, self.layout)
+        return self._rows(turns, "train on", self._template(processor), processor, max_length)[0]
 
     def _rows(
         self, rows: Sequence[Turns], what: str, template: str, processor: Any, limit: int

@@ -137,7 +137,7 @@ class Pixels(Sequence[Features]):
         self._seed = seed
         self._epoch = 0
 
-    def set_epoch(self, epoch: int) -> None:
+    def begin_epoch(self, epoch: int) -> None:
         self._epoch = epoch
 
     def __len__(self) -> int:

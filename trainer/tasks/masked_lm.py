@@ -13,7 +13,7 @@ from datasets import Dataset
 from transformers import AutoModelForMaskedLM
 
 from trainer import data, model
-from trainer.columns import cells, check_column, find_column, is_text
+from trainer.columns import check_column, find_column, is_text
 from trainer.config import OWN_DEFAULTS, TrialConfig
 from trainer.conversations import USUAL
 from trainer.errors import TrialError
@@ -51,7 +51,7 @@ class MaskedLM(Task):
             complete=lambda rows, spec: _complete(rows, column, spec, warn),
             strata=lambda rows: [0] * len(rows),
         )
-        texts = (tuple(cells(rows, column)) for rows in (train, held_out))
+        texts = (tuple(rows[column]) for rows in (train, held_out))
         return cls(*texts, config.mlm_probability, config.seed, warn)
 
     def counts(self) -> dict[str, Any]:
@@ -77,7 +77,7 @@ class MaskedLM(Task):
         return network
 
     def heads(self, network: Any) -> Sequence[str]:
-        return _fresh_modules(network, network.not_loaded)
+        return _fresh_modules(network, network.missing_keys)
 
     def encode(self, processor: Any, max_length: int | None) -> Encoded:
         train, notes = _rows(self.train, "train on", processor, max_length)
@@ -112,7 +112,7 @@ def _complete(rows: Dataset, column: str, spec: str, warn: Warn) -> Dataset:
             "BadColumn",
             f"The column {column!r} holds {rows.features[column]}, not text; name another one.",
         )
-    kept = [i for i, text in enumerate(cells(rows, column)) if text and not text.isspace()]
+    kept = [i for i, text in enumerate(rows[column]) if text and not text.isspace()]
     if not kept:
         raise TrialError("EmptyDataset", f"No row of {spec!r} has a {column!r}.")
     if dropped := len(rows) - len(kept):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -25,7 +25,7 @@ from trainer.labels import (
 )
 from trainer.model import Weights
 from trainer.reading import Splits
-from trainer.tasks.base import Collator, Encoded, Task, Warn
+from trainer.tasks.base import Collator, Encoded, Features, Task, Warn
 
 TEXT_COLUMNS = (
     "text",
@@ -55,6 +55,9 @@ class SequenceClassification(Task):
     train: Rows
     eval: Rows
     names: tuple[str, ...]
+    index: Mapping[Any, int]
+    text_column: str
+    label_column: str
 
     peft_task_type: ClassVar[str] = "SEQ_CLS"
 
@@ -71,7 +74,8 @@ class SequenceClassification(Task):
         )
         names, index = labels_of(train, held_out, label, config.num_labels)
         warn_if_single(cells(train, label), config.split, warn)
-        return cls(_rows(train, text, label, index), _rows(held_out, text, label, index), names)
+        parts = (_rows(each, text, label, index) for each in (train, held_out))
+        return cls(*parts, names, index, text, label)
 
     def counts(self) -> dict[str, Any]:
         return counts_of(self.train.labels, self.eval.labels, self.names)
@@ -92,6 +96,27 @@ class SequenceClassification(Task):
             encode(self.train, processor, max_length),
             by_length(encode(self.eval, processor, max_length)),
         )
+
+    def encode_rows(self, rows: Dataset, processor: Any, max_length: int | None) -> list[Features]:
+        index = self._all_labels()
+        values = cells(rows, self.label_column)
+        if unknown := [value for value in values if value is not None and value not in index]:
+            raise TrialError(
+                "LabelMismatch",
+                f"A row has the {self.label_column!r} {unknown[0]!r}, which neither the first rows "
+                "to train on nor those to evaluate on have; shuffle the data.",
+            )
+        names = (self.text_column, self.label_column)
+        pairs = zip(*(cells(rows, name) for name in names), strict=True)
+        whole = [i for i, pair in enumerate(pairs) if None not in pair]
+        found = _rows(rows.select(whole), *names, index)
+        return encode(found, processor, max_length)
+
+    def _all_labels(self) -> dict[Any, int]:
+        """The index of each value that may come, also of those that no row has had so far."""
+        if all(value == place for value, place in self.index.items()):
+            return {place: place for place in range(len(self.names))}
+        return dict(self.index)
 
     def collator(self, processor: Any) -> Collator:
         return DataCollatorWithPadding(processor)

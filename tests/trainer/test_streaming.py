@@ -1,0 +1,268 @@
+"""Rows read while training: every row of an epoch once, in parts, with bounded memory."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from accelerate import skip_first_batches
+from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
+
+from tests.trainer.conftest import text_of
+from trainer import streaming, train
+from trainer.config import TrialConfig, read_config, trial_parser
+from trainer.errors import TrialError
+from trainer.metrics import Reporter
+from trainer.result import Recorder
+
+# What `datasets` reads in part, it leaves open.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
+FEATURES = Features({"text": Value("string"), "label": ClassLabel(names=["no", "yes"])})
+
+
+def rows(size: int, start: int = 0) -> Dataset:
+    numbers = range(start, start + size)
+    return Dataset.from_dict(
+        {"text": [f"{i} {text_of(i, i % 2)}" for i in numbers], "label": [i % 2 for i in numbers]},
+        features=FEATURES,
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A dataset of 5,000 rows to train on in two files, and 100 rows of validation and of test."""
+    path = tmp_path / "data"
+    path.mkdir()
+    rows(3000).to_parquet(path / "train-00000-of-00002.parquet")
+    rows(2000, 3000).to_parquet(path / "train-00001-of-00002.parquet")
+    rows(100, 8000).to_parquet(path / "validation.parquet")
+    rows(100, 9000).to_parquet(path / "test.parquet")
+    return path
+
+
+def asked(dataset: Path, *flags: str) -> TrialConfig:
+    return read_config(
+        trial_parser().parse_args(
+            ["--output-dir=out", f"--dataset={dataset}", "--streaming", *flags]
+        )
+    )
+
+
+def number(row: dict[str, Any]) -> int:
+    return int(row["text"].split()[0])
+
+
+def numbers(source: streaming.Source, count: int, **options: int) -> list[int]:
+    stream = source.stream(lambda part: part.to_list(), **{"seed": 1, "batch": 4, **options})
+    return [number(row) for row in itertools.islice(stream, count)]
+
+
+def test_an_epoch_has_every_row_once_and_the_next_one_in_another_order(folder: Path) -> None:
+    source = streaming.open_source(asked(folder))
+    found = numbers(source, 10_000)
+    one, two = found[:5000], found[5000:]
+    assert sorted(one) == sorted(two) == list(range(5000))
+    assert one != two
+    assert one[:100] != sorted(one[:100]), "shuffled"
+    assert numbers(source, 100) == one[:100], "always the same"
+    assert numbers(source, 100, seed=2) != one[:100]
+
+
+def test_processes_take_the_batches_that_one_process_would(folder: Path) -> None:
+    source = streaming.open_source(asked(folder))
+    alone = numbers(source, 1200)
+    parts = [numbers(source, 400, rank=rank, world=3) for rank in range(3)]
+    batches = [part[at : at + 4] for at in range(0, 400, 4) for part in parts]
+    assert list(itertools.chain.from_iterable(batches)) == alone
+
+
+@pytest.mark.parametrize(
+    ("flags", "held_out", "first", "count"),
+    [
+        ((), (8000, 100), 0, None),
+        (("--eval-split=test[:50]",), (9000, 50), 0, None),
+        (("--split=train[1000:4000]",), (8000, 100), 1000, 3000),
+        (("--test-split=validation",), (9000, 100), 0, None),
+        (
+            ("--split=train[100:]", "--test-split=train[:100]", "--eval-split=test"),
+            *((9000, 100), 100, None),
+        ),
+        (("--split=test", "--test-split=validation"), None, None, None),
+    ],
+)
+def test_rows_to_evaluate_on_are_not_trained_on(
+    folder: Path,
+    flags: tuple[str, ...],
+    held_out: tuple[int, int] | None,
+    first: int | None,
+    count: int | None,
+) -> None:
+    if held_out is None:
+        with pytest.raises(TrialError, match="There are no rows in test"):
+            streaming.open_source(asked(folder, *flags))
+        return
+    source = streaming.open_source(asked(folder, *flags))
+    held = [number(row) for row in source.splits["validation"]]
+    assert (held[0], len(held)) == held_out
+    assert number(source.splits["train"][0]) == first
+    assert source.count == count
+
+
+def test_without_a_split_for_it_the_first_2000_rows_evaluate_and_are_skipped(
+    tmp_path: Path,
+) -> None:
+    rows(2500).to_parquet(tmp_path / "a.parquet")
+    source = streaming.open_source(asked(tmp_path / "a.parquet"))
+    assert [number(row) for row in source.splits["validation"]] == list(range(2000))
+    assert source.count == 500
+    assert sorted(numbers(source, 500)) == list(range(2000, 2500))
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--split=trian",), "There is no split 'trian' to be read as a stream; this dataset has"),
+        (("--split=train[:10%]",), 'by row numbers, as "train[:100000]".'),
+        (("--split=train[-5:]",), 'by row numbers, as "train[:100000]".'),
+        (
+            ("--eval-split=train[4000:]",),
+            "The evaluation split 'train[4000:]' shares rows with the training split 'train'",
+        ),
+        (
+            ("--test-split=validation[50:]", "--eval-split=validation"),
+            "The test split 'validation[50:]' shares rows with the evaluation split 'validation'",
+        ),
+    ],
+)
+def test_a_split_that_cannot_be_streamed_is_refused(
+    folder: Path, flags: tuple[str, ...], said: str
+) -> None:
+    with pytest.raises(TrialError) as caught:
+        streaming.open_source(asked(folder, *flags))
+    assert caught.value.reason == "BadSplit"
+    assert said in caught.value.message
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.jsonl.gz", "saved"])
+def test_files_of_any_format_are_streams(tmp_path: Path, name: str) -> None:
+    path, table = tmp_path / name, rows(2100)
+    if name == "saved":
+        DatasetDict({"train": table}).save_to_disk(path)
+    elif name == "a.csv":
+        table.to_csv(path, sep=";", index=False)
+    else:
+        table.to_json(path, compression="gzip" if name.endswith(".gz") else None)
+    source = streaming.open_source(asked(path))
+    assert sorted(numbers(source, 100)) == list(range(2000, 2100))
+    assert source.count == (100 if name == "saved" else None)
+
+
+def test_a_file_that_is_bad_further_on_ends_the_stream_in_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("text,label\n" + "fine,1\n" * 30_000 + "bad,0,0\n")
+    source = streaming.open_source(asked(path))
+    with pytest.raises(TrialError, match=r"cannot be read on after \d\d+ rows: .* line") as caught:
+        list(itertools.islice(source.stream(lambda part: [{}] * len(part), 1, 4), 30_000))
+    assert caught.value.reason == "DatasetNotFound"
+
+
+def resident_mb() -> float:
+    gc.collect()
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
+    """60 MB of text, of which a tenth passes before the first measurement."""
+    path = tmp_path / "a.csv"
+    filler = "the film was very good " * 40
+    with path.open("w") as file:
+        file.write("text,label\n")
+        file.writelines(f"{i} {filler},{i % 2}\n" for i in range(65_000))
+    source = streaming.open_source(asked(path))
+    stream = iter(source.stream(lambda part: [{"n": 1}] * len(part), seed=1, batch=4))
+    count = sum(row["n"] for row in itertools.islice(stream, 6_000))
+    before = resident_mb()
+    count += sum(row["n"] for row in itertools.islice(stream, 57_000))
+    assert count == 63_000
+    assert resident_mb() - before < 25
+
+
+@pytest.fixture
+def tried(tiny_bert: Path, folder: Path, tmp_path: Path) -> Callable[..., Recorder]:
+    def run(*flags: str, dataset: Path = folder, **training: Any) -> Recorder:
+        given = json.dumps({"per_device_train_batch_size": 16, "learning_rate": 1e-2, **training})
+        config = asked(
+            dataset, f"--model-uri={tiny_bert}", f"--training-parameters={given}", *flags
+        )
+        recorder = Recorder(tmp_path, "eval_loss", "minimize", Reporter(lambda line: None))
+        train.run(config, tmp_path, recorder)
+        return recorder
+
+    return run
+
+
+def test_a_trial_learns_from_a_stream(tried: Callable[..., Recorder]) -> None:
+    recorder = tried(max_steps=60, eval_steps=20)
+    losses = [p["metrics"]["eval_loss"] for p in recorder.curve if "eval_loss" in p["metrics"]]
+    assert len(losses) == 3
+    assert losses[-1] < losses[0] < 0.69
+    assert recorder.facts["rows"] == {
+        **{"train": None, "streaming": True, "eval": 100, "majority": 0.5},
+        "labels": {"no": 50, "yes": 50},
+    }
+
+
+def test_the_steps_of_an_epoch_follow_from_the_number_of_rows(
+    tried: Callable[..., Recorder],
+) -> None:
+    recorder = tried("--split=train[:100]", num_train_epochs=2)
+    assert recorder.curve[-1]["step"] == 13
+
+
+def test_what_cannot_be_streamed_is_said(tried: Callable[..., Recorder], tmp_path: Path) -> None:
+    with pytest.raises(TrialError, match="is not known while they are read: give max_steps") as no:
+        tried()
+    assert no.value.reason == "BadParameter"
+    with pytest.raises(TrialError, match="cannot read rows while it trains; leave"):
+        tried("--transformer-type=AutoModelForTokenClassification", max_steps=1)
+
+
+def test_a_label_that_comes_late_and_is_not_declared_ends_the_trial(
+    tried: Callable[..., Recorder], tmp_path: Path
+) -> None:
+    lines = [f"{text_of(i, i % 2)},{'ab'[i % 2]}" for i in range(3000)] + ["the film,c"] * 300
+    (tmp_path / "late.csv").write_text("text,label\n" + "\n".join(lines))
+    with pytest.raises(TrialError, match="has the 'label' 'c', which neither the first") as caught:
+        tried(dataset=tmp_path / "late.csv", max_steps=100)
+    assert caught.value.reason == "LabelMismatch"
+
+
+def test_a_trial_that_goes_on_skips_what_was_read(
+    tiny_bert: Path, folder: Path, tmp_path: Path
+) -> None:
+    config = asked(folder, f"--model-uri={tiny_bert}", '--training-parameters={"max_steps": 5}')
+    recorder = Recorder(tmp_path, "eval_loss", "minimize", Reporter(lambda line: None))
+    loader = train.prepare(config, tmp_path, recorder).trainer.get_train_dataloader()
+    fourth = next(itertools.islice(loader, 3, None))
+    assert next(iter(skip_first_batches(loader, 3)))["input_ids"].equal(fourth["input_ids"])
+
+
+def test_a_label_that_is_declared_may_come_late(
+    tried: Callable[..., Recorder], tmp_path: Path
+) -> None:
+    names = Features({"text": Value("string"), "label": ClassLabel(names=["no", "yes", "other"])})
+    late = {"text": ["the film"] * 300, "label": [2] * 300}
+    table = Dataset.from_dict(
+        {name: [*rows(3000)[name], *late[name]] for name in late}, features=names
+    )
+    table.to_parquet(tmp_path / "late.parquet")
+    recorder = tried(dataset=tmp_path / "late.parquet", num_train_epochs=1)
+    assert recorder.curve[-1]["step"] == 82
+    assert recorder.facts["rows"]["train"] == 1300
