@@ -72,7 +72,10 @@ class CausalLM(Task):
         if self.packs:
             check_packing(network)
         taken = inspect.signature(network.forward).parameters
-        return replace(self, trims={"logits_to_keep", "position_ids"} <= set(taken))
+        trims = {"logits_to_keep", "position_ids"} <= set(taken)
+        if trims and (head := network.get_output_embeddings()) is not None:
+            head.register_forward_pre_hook(_in_one_piece)
+        return replace(self, trims=trims)
 
     def encode(self, processor: Any, max_length: int | None) -> Encoded:
         if max_length is None:
@@ -141,6 +144,11 @@ class CausalLM(Task):
 
 
 TASK = CausalLM
+
+
+def _in_one_piece(head: Any, given: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    """NB: given a part of a tensor, PyTorch copies the head's weights for each row of a batch."""
+    return (given[0].contiguous(), *given[1:])
 
 
 def _count(row: Features) -> int:
