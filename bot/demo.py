@@ -25,10 +25,10 @@ from bot.workspace.person import Person, PersonRefused, filled
 
 # Batches of texts of like length: a quarter less padding, so that a busy machine keeps to LIMIT_S.
 COMMAND = (
-    "/katib-tune form default on default split=train[:640] eval_split=validation[:400] "
+    "/katib-tune form default on default split=train[:480] eval_split=validation[:400] "
     "train_sampling_strategy=group_by_length"
 )
-ANSWERS = {"max_trial_count": "6", "parallel_trial_count": "2"}
+ANSWERS = {"max_trial_count": "4", "parallel_trial_count": "2"}
 LIMIT_S = 180
 FORM_LIMIT_S = 15
 
