@@ -10,38 +10,49 @@ const NEAR_START_PX = 500;
 /** Keeps `box` at its end while it was there; `pinned` is a ref, `away` whether something new came meanwhile. */
 function useStickToEnd(box, inner, lastTs, key) {
   const pinned = useRef(true);
-  const placed = useRef({ top: 0, height: 0 });
+  const end = useRef(0); // where the end was when it was last seen, as scrollTop
+  const seenTs = useRef(lastTs);
   const [away, setAway] = useState(false);
   const toEnd = () => {
     if (!box.current) return; // the list has just gone
     box.current.scrollTop = box.current.scrollHeight;
-    placed.current = { top: box.current.scrollTop, height: box.current.scrollHeight };
+    end.current = box.current.scrollTop;
     setAway(false);
   };
-  // A scroll's event comes with the next frame: whoever has scrolled up just now is not pulled back.
-  const follows = () => {
-    const { top, height } = placed.current;
-    const end = Math.min(top, height - (box.current?.clientHeight ?? 0));
-    return pinned.current && (box.current?.scrollTop ?? 0) >= end - NEAR_END_PX;
+  // Rows are measured late (content-visibility), so the end moves by itself, and a scroll's event comes a frame after
+  // the scroll: being far from the end means that somebody left it only where the box also stands higher than it was.
+  const look = () => {
+    if (!box.current) return;
+    const { scrollHeight, scrollTop, clientHeight } = box.current;
+    const last = scrollHeight - clientHeight;
+    if (last - scrollTop < NEAR_END_PX) {
+      pinned.current = true;
+      end.current = last;
+    } else if (scrollTop < end.current - NEAR_END_PX) pinned.current = false;
   };
+  if (seenTs.current !== lastTs) {
+    seenTs.current = lastTs;
+    look(); // before the new row is there
+  }
   useLayoutEffect(() => {
     pinned.current = true;
     toEnd();
   }, [key]);
   useLayoutEffect(() => {
-    if (follows()) toEnd();
+    if (pinned.current) toEnd();
     else setAway(true);
   }, [lastTs]);
   useEffect(() => {
-    const observer = new ResizeObserver(() => follows() && toEnd());
+    const observer = new ResizeObserver(() => {
+      look();
+      if (pinned.current) toEnd();
+    });
     observer.observe(inner.current);
     observer.observe(box.current);
     return () => observer.disconnect();
   }, []);
   function onScroll() {
-    if (!box.current) return;
-    const { scrollHeight, scrollTop, clientHeight } = box.current;
-    pinned.current = scrollHeight - scrollTop - clientHeight < NEAR_END_PX;
+    look();
     if (pinned.current) setAway(false);
   }
   return { pinned, away, toEnd, onScroll };
