@@ -211,12 +211,15 @@ def merge(trial: Trial, network_config: Path, folder: Path, dtype: str) -> None:
     import transformers
     from peft import PeftModel
 
-    from trainer import model
+    from trainer import architecture, model
 
+    asked = trial.asked
     network = model.load(
-        getattr(transformers, trial.asked.transformer_type),
-        model.find(trial.asked),
-        config=transformers.AutoConfig.from_pretrained(network_config),
+        getattr(transformers, asked.transformer_type),
+        model.find(asked),
+        config=architecture.read_config(
+            network_config.parent, asked.model_uri, asked.trust_remote_code
+        ),
         ignore_mismatched_sizes=True,
     )
     adapted: Any = PeftModel.from_pretrained(network, trial.best)
@@ -272,19 +275,22 @@ def evaluate(trial: Trial, spec: str) -> dict[str, Any]:
 
     By the trial's own way: the same tokens, batches and scores as its evaluations had.
     """
-    from transformers import AutoConfig
-
-    from trainer import train
+    from trainer import architecture, train
     from trainer.metrics import Reporter
     from trainer.result import Recorder
 
-    uri = trial.asked.model_uri if trial.is_lora else str(trial.best)
-    asked = dataclasses.replace(trial.asked, model_uri=uri, eval_split=spec, test_split=None)
+    asked = dataclasses.replace(trial.asked, eval_split=spec, test_split=None)
+    if not trial.is_lora:
+        asked = dataclasses.replace(asked, model_uri=str(trial.best), model_s3=None)
     with tempfile.TemporaryDirectory(prefix="katib-tune-") as scratch:
         silent = Reporter(lambda line: None)
         recorder = Recorder(Path(scratch), asked.objective_metric, asked.objective_type, silent)
         ready = train.prepare(asked, Path(scratch), recorder)
-        known = AutoConfig.from_pretrained(trial.best / (BASE_CONFIG if trial.is_lora else "."))
+        known = architecture.read_config(
+            trial.best / (BASE_CONFIG if trial.is_lora else "."),
+            asked.model_uri,
+            asked.trust_remote_code,
+        )
         if ready.network.config.id2label != known.id2label:
             raise TrialError(
                 "LabelMismatch",
