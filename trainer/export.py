@@ -23,13 +23,12 @@ from typing import TYPE_CHECKING, Any
 
 from trainer import config, sources
 from trainer.errors import TrialError
-from trainer.result import BASE_CONFIG, BEST, FILE_NAME, write_atomically
+from trainer.result import BASE_CONFIG, BEST, FILE_NAME, TEST_FILE, write_atomically
 
 if TYPE_CHECKING:
     from trainer.data import Splits
 
 MERGED = "merged"
-TEST_FILE = "test.json"
 NO_TEST = "none"
 # Files of an adapter that a whole model does not have.
 _OF_ADAPTERS = ("adapter_config.json", "adapter_model.safetensors", "README.md")
@@ -138,10 +137,11 @@ def read(folder: Path) -> Trial:
             f"The trial in {folder} failed, {result['reason']}: {result['message']} Only one that "
             "succeeded can be exported."
         )
+    kept_none = (
+        f"The trial in {folder} kept no weights; run it again with --save-best, then export it."
+    )
     if not (folder / BEST).is_dir():
-        raise _refused(
-            f"The trial in {folder} kept no weights; run it again with --save-best, then export it."
-        )
+        raise _refused(kept_none)
     if "command" not in result:
         raise _refused(
             f"{file} does not say by which command its trial was run: it is from an earlier "
@@ -149,6 +149,8 @@ def read(folder: Path) -> Trial:
         )
     flags = result["command"][result["command"].index("trainer") + 1 :]
     asked = config.read_config(config.trial_parser().parse_args(flags))
+    if not asked.save_best:  # those that are there are an earlier trial's
+        raise _refused(kept_none)
     return Trial(folder, asked, result)
 
 

@@ -278,6 +278,22 @@ def test_the_test_rows_are_scored_once_and_by_the_best_weights(
     assert not (tmp_path / "three").exists()
 
 
+def test_weights_of_another_trial_in_the_same_folder_are_not_taken_for_this_ones(
+    finished: Callable[..., Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    trial = finished()
+    result = json.loads((trial / "result.json").read_text())
+    (trial / "test.json").write_text("{}")
+    asked = read_config(trial_parser().parse_args(result["command"][3:]))
+    again = Recorder(trial, "eval_accuracy", "maximize", Reporter(lambda line: None))
+    train.run(asked, trial, again)
+    assert not (trial / "test.json").exists(), "new weights have no score yet"
+    result["command"].remove("--save-best")
+    (trial / "result.json").write_text(json.dumps(result))
+    assert exported(trial, tmp_path / "shop", "--test-split=none") == 2
+    assert "kept no weights; run it again with --save-best" in capfd.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("split", "why"),
     [("train[100:130]", "was trained on"), ("train[150:170]", "has chosen the best checkpoint")],
