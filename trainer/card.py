@@ -226,13 +226,16 @@ def _curve(points: Sequence[Result]) -> str:
 
 def command(result: Result) -> str:
     """The shell command that trains the same weights again, into the folder `again`."""
-    words, given = [], iter(result["command"])
-    for word in given:
+    words, is_value = [], False
+    for word in result["command"]:
         flag, equals, _ = word.partition("=")
-        if flag not in _WHERE:
+        if flag in _WHERE:
+            is_value = not equals
+        elif is_value and not word.startswith("-"):
+            is_value = False
+        else:
             words.append(word)
-        elif not equals and flag == "--output-dir":
-            next(given)
+            is_value = False
     threads = f"OMP_NUM_THREADS={result['device']['threads']} "
     prefix = threads if result["device"]["type"] == "cpu" else ""
     return prefix + shlex.join([*words, "--output-dir=again"])

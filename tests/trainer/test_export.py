@@ -24,7 +24,7 @@ from transformers import (
 )
 
 from tests.trainer.conftest import ROOT, SIDES, Ended, text_of
-from trainer import provenance, train
+from trainer import card, provenance, train
 from trainer.__main__ import main
 from trainer.config import read_config, trial_parser
 from trainer.errors import TrialError
@@ -198,6 +198,23 @@ class OwnConfig(BertConfig):
 class OwnModel(BertForSequenceClassification):
     config_class = OwnConfig
 """
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        ["--output-dir=out", "--push-metrics"],
+        ["--push-metrics", "katib:6789", "--output-dir", "out"],
+        ["--output-dir", "out", "--push-metrics=katib:6789"],
+    ],
+)
+def test_the_command_on_the_card_leaves_out_where_the_trial_wrote_and_reported(
+    where: list[str],
+) -> None:
+    words = ["python", "-m", "trainer", "--split", "train", *where, "--save-best"]
+    result = {"command": words, "device": {"type": "cuda", "threads": 2}}
+    expected = "python -m trainer --split train --save-best --output-dir=again"
+    assert card.command(result) == expected
 
 
 @pytest.mark.parametrize("method", ["lora", "full"])
