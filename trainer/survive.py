@@ -166,6 +166,7 @@ class SurvivingTrainer(WatchedTrainer):
         self.at_end_of_epoch = False
         # NB: neither Accelerate nor the Trainer reaches the sampler behind skipped batches.
         at["train_dataloader"].set_epoch(at["epoch"])
+        self.begin_epoch(at["epoch"])
         if self._earlier is not None and at["epoch"] == at["epochs_trained"]:
             mine = self._mine()
             has_begun = at["steps_trained_in_current_epoch"] > 0
