@@ -149,11 +149,7 @@ def _forecast(argv: Sequence[str]) -> int:
     args = config.trial_parser().parse_args(argv)
     from trainer import forecast
 
-    try:
-        print(forecast.run(config.read_config(args)), flush=True)
-    except TrialError as error:
-        return complain(error)
-    return 0
+    return _ended(lambda: print(forecast.run(config.read_config(args))))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What an earlier process of the same trial has left to go on from."""
+"""What a trial finds before its first step: what it goes on from, and whether memory will do."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def forecast(
         memory.shape_of(
             network.config.to_dict(),
             sum(weight.nbytes for weight in network.parameters()),
-            sum(weight.numel() for weight in trainable(network).values()),
+            recorder.facts["trainable_parameters"],
             has_lora=config.method == "lora",
         ),
         memory.Load(

@@ -153,24 +153,27 @@ def usage(asked: TrialConfig, folder: Path) -> str:
     kind = asked.transformer_type
     has_tokenizer = (folder / "tokenizer_config.json").is_file()
     processor = "AutoTokenizer" if has_tokenizer else "AutoImageProcessor"
+    code = ", trust_remote_code=True" if asked.trust_remote_code else ""
     if asked.method != "lora":
         return (
             f"from transformers import {kind}, {processor}\n\n"
             'folder = "."  # where this file is\n'
-            f"processor = {processor}.from_pretrained(folder)\n"
-            f"model = {kind}.from_pretrained(folder)"
+            f"processor = {processor}.from_pretrained(folder{code})\n"
+            f"model = {kind}.from_pretrained(folder{code})"
         )
+    # NB: transformers looks for a model's own code in the folder, not in the subfolder.
+    config = 'folder + "/base_config"' if code else 'folder, subfolder="base_config"'
     adapter = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
     base, revision = adapter["base_model_name_or_path"], adapter.get("revision")
-    more = f", revision={json.dumps(revision)}" if revision else ""
+    more = code + (f", revision={json.dumps(revision)}" if revision else "")
     if kind.endswith("Classification"):
         more += ", ignore_mismatched_sizes=True"  # a base may have a head of its own
     return (
         "from peft import PeftModel\n"
         f"from transformers import AutoConfig, {kind}, {processor}\n\n"
         'folder = "."  # where this file is\n'
-        f"processor = {processor}.from_pretrained(folder)\n"
-        'config = AutoConfig.from_pretrained(folder, subfolder="base_config")\n'
+        f"processor = {processor}.from_pretrained(folder{code})\n"
+        f"config = AutoConfig.from_pretrained({config}{code})\n"
         f"base = {kind}.from_pretrained(\n    {json.dumps(base)}, config=config{more}\n)\n"
         "model = PeftModel.from_pretrained(base, folder)"
     )
@@ -223,13 +226,16 @@ def _curve(points: Sequence[Result]) -> str:
 
 def command(result: Result) -> str:
     """The shell command that trains the same weights again, into the folder `again`."""
-    words, given = [], iter(result["command"])
-    for word in given:
+    words, is_value = [], False
+    for word in result["command"]:
         flag, equals, _ = word.partition("=")
-        if flag not in _WHERE:
+        if flag in _WHERE:
+            is_value = not equals
+        elif is_value and not word.startswith("-"):
+            is_value = False
+        else:
             words.append(word)
-        elif not equals and flag == "--output-dir":
-            next(given)
+            is_value = False
     threads = f"OMP_NUM_THREADS={result['device']['threads']} "
     prefix = threads if result["device"]["type"] == "cpu" else ""
     return prefix + shlex.join([*words, "--output-dir=again"])

@@ -46,8 +46,8 @@ def folder(output_dir: Path, fingerprint: str) -> Path:
     return output_dir / FOLDER / fingerprint
 
 
-def write(parent: Path, about: Mapping[str, Any], save: Callable[[Path], None]) -> int:
-    """Writes one, which replaces those before it; returns its size in bytes.
+def write(parent: Path, about: Mapping[str, Any], save: Callable[[Path], None]) -> None:
+    """Writes one, which replaces those before it.
 
     Args:
         parent: the configuration's `folder`.
@@ -76,7 +76,6 @@ def write(parent: Path, about: Mapping[str, Any], save: Callable[[Path], None]) 
     _on_disk(parent)
     for path in before:
         _remove(path)
-    return size
 
 
 def whole(parent: Path) -> Iterator[Checkpoint]:

@@ -23,13 +23,12 @@ from typing import TYPE_CHECKING, Any
 
 from trainer import config, sources
 from trainer.errors import TrialError
-from trainer.result import BASE_CONFIG, BEST, FILE_NAME, write_atomically
+from trainer.result import BASE_CONFIG, BEST, FILE_NAME, TEST_FILE, write_atomically
 
 if TYPE_CHECKING:
     from trainer.data import Splits
 
 MERGED = "merged"
-TEST_FILE = "test.json"
 NO_TEST = "none"
 # Files of an adapter that a whole model does not have.
 _OF_ADAPTERS = ("adapter_config.json", "adapter_model.safetensors", "README.md")
@@ -138,10 +137,11 @@ def read(folder: Path) -> Trial:
             f"The trial in {folder} failed, {result['reason']}: {result['message']} Only one that "
             "succeeded can be exported."
         )
+    kept_none = (
+        f"The trial in {folder} kept no weights; run it again with --save-best, then export it."
+    )
     if not (folder / BEST).is_dir():
-        raise _refused(
-            f"The trial in {folder} kept no weights; run it again with --save-best, then export it."
-        )
+        raise _refused(kept_none)
     if "command" not in result:
         raise _refused(
             f"{file} does not say by which command its trial was run: it is from an earlier "
@@ -149,6 +149,8 @@ def read(folder: Path) -> Trial:
         )
     flags = result["command"][result["command"].index("trainer") + 1 :]
     asked = config.read_config(config.trial_parser().parse_args(flags))
+    if not asked.save_best:  # those that are there are an earlier trial's
+        raise _refused(kept_none)
     return Trial(folder, asked, result)
 
 
@@ -211,12 +213,15 @@ def merge(trial: Trial, network_config: Path, folder: Path, dtype: str) -> None:
     import transformers
     from peft import PeftModel
 
-    from trainer import model
+    from trainer import architecture, model
 
+    asked = trial.asked
     network = model.load(
-        getattr(transformers, trial.asked.transformer_type),
-        model.find(trial.asked),
-        config=transformers.AutoConfig.from_pretrained(network_config),
+        getattr(transformers, asked.transformer_type),
+        model.find(asked),
+        config=architecture.read_config(
+            network_config.parent, asked.model_uri, asked.trust_remote_code
+        ),
         ignore_mismatched_sizes=True,
     )
     adapted: Any = PeftModel.from_pretrained(network, trial.best)
@@ -272,19 +277,22 @@ def evaluate(trial: Trial, spec: str) -> dict[str, Any]:
 
     By the trial's own way: the same tokens, batches and scores as its evaluations had.
     """
-    from transformers import AutoConfig
-
-    from trainer import train
+    from trainer import architecture, train
     from trainer.metrics import Reporter
     from trainer.result import Recorder
 
-    uri = trial.asked.model_uri if trial.is_lora else str(trial.best)
-    asked = dataclasses.replace(trial.asked, model_uri=uri, eval_split=spec, test_split=None)
+    asked = dataclasses.replace(trial.asked, eval_split=spec, test_split=None)
+    if not trial.is_lora:
+        asked = dataclasses.replace(asked, model_uri=str(trial.best), model_s3=None)
     with tempfile.TemporaryDirectory(prefix="katib-tune-") as scratch:
         silent = Reporter(lambda line: None)
         recorder = Recorder(Path(scratch), asked.objective_metric, asked.objective_type, silent)
         ready = train.prepare(asked, Path(scratch), recorder)
-        known = AutoConfig.from_pretrained(trial.best / (BASE_CONFIG if trial.is_lora else "."))
+        known = architecture.read_config(
+            trial.best / (BASE_CONFIG if trial.is_lora else "."),
+            asked.model_uri,
+            asked.trust_remote_code,
+        )
         if ready.network.config.id2label != known.id2label:
             raise TrialError(
                 "LabelMismatch",

@@ -25,7 +25,7 @@ def run(config: TrialConfig) -> str:
 
 def of(config: TrialConfig) -> memory.Forecast:
     """The forecast of a trial as asked for; ModelNotFound without a model to read the sizes of."""
-    folder = _folder(config.model_uri)
+    folder = _folder(config)
     weights = memory.weights_of(folder)
     if not weights or not (folder / "config.json").exists():
         raise TrialError(
@@ -57,8 +57,10 @@ def of(config: TrialConfig) -> memory.Forecast:
     return memory.forecast(shape, load)
 
 
-def _folder(uri: str) -> Path:
-    source = sources.read(uri, "model")
+def _folder(config: TrialConfig) -> Path:
+    if config.model_s3:
+        return sources.fetched(config.model_s3)
+    source = sources.read(config.model_uri, "model")
     if source.kind == "default":
         return shipped.folder(source.value)
     if source.kind == "local":

@@ -22,9 +22,6 @@ from torch.utils.data import (
 from transformers import (
     EvalPrediction,
     Trainer,
-    TrainerCallback,
-    TrainerControl,
-    TrainerState,
     TrainingArguments,
 )
 from transformers.trainer_pt_utils import LengthGroupedSampler
@@ -56,9 +53,15 @@ class WatchedTrainer(Trainer):
             **options,
         )
         self._loss_shifts_labels = False  # NB: else labels at the first position are not counted.
-        if hasattr(self.data_collator, "set_epoch"):
-            self.add_callback(Epochs(self.data_collator))
         self.costs = Costs(_gpus(self.args))
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Tells rows and collator which epoch it is, so that what they draw can depend on that and
+        not on how often they were asked."""
+        # NB: accelerate tells a dataset, but not with several processes.
+        for part in (self.train_dataset, self.data_collator):
+            if isinstance(part, Changing):
+                part.begin_epoch(epoch)
 
     def training_step(self, model: Any, inputs: Any, *more: Any) -> torch.Tensor:
         loss: torch.Tensor = super().training_step(model, inputs, *more)
@@ -169,19 +172,6 @@ class StreamLoader(DataLoader[Any]):
 
     def set_epoch(self, epoch: int) -> None:
         pass
-
-
-class Epochs(TrainerCallback):
-    """Tells a collator which epoch it is, so that it can depend on that and not on how often it
-    was asked."""
-
-    def __init__(self, collator: Any) -> None:
-        self._collator = collator
-
-    def on_epoch_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> None:
-        self._collator.set_epoch(int((state.epoch or 0) + 1e-6))
 
 
 class Filled(Sequence[Any]):

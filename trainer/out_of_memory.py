@@ -53,8 +53,8 @@ def failure(error: BaseException, facts: Mapping[str, Any]) -> TrialError:
     if batch is None:
         return TrialError(
             "OutOfMemory",
-            f"{where} ran out while the model was loaded, at {peak:,.0f} MB; take a smaller model "
-            "or ask for more memory.",
+            f"{where} ran out at {peak:,.0f} MB while the model and the data were loaded; take a "
+            "smaller model or fewer rows, or ask for more memory.",
         )
     length = facts["parameters"]["max_length"]
     lengths = "" if length is None else f", max_length {length}"

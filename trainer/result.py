@@ -22,7 +22,8 @@ from trainer.push import Pusher
 FILE_NAME = "result.json"
 PROBE = ".probe"
 BEST = "best"  # the folder of the best weights, beside it
-BASE_CONFIG = "base_config"  # in that, where the weights are an adapter's: what it belongs to
+TEST_FILE = "test.json"  # their score on test rows, once an export has measured it
+BASE_CONFIG = "base_config"  # in BEST, where the weights are an adapter's: what it belongs to
 PHASES = ("import", "load", "train", "eval")
 
 

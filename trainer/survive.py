@@ -136,6 +136,7 @@ class SurvivingTrainer(WatchedTrainer):
         self._globalstep_last_logged = earlier["logged_at"]
         self._initial_global_step = 0
         self._watch.go_on(earlier["recorder"], earlier["evaluated_at"], earlier["best"])
+        self._epoch_draws = mine["epoch_draws"]
         draws.redraw(mine["draws"])
         self._catch_up(earlier)
         mine["draws"] = draws.taken()
@@ -165,6 +166,7 @@ class SurvivingTrainer(WatchedTrainer):
         self.at_end_of_epoch = False
         # NB: neither Accelerate nor the Trainer reaches the sampler behind skipped batches.
         at["train_dataloader"].set_epoch(at["epoch"])
+        self.begin_epoch(at["epoch"])
         if self._earlier is not None and at["epoch"] == at["epochs_trained"]:
             mine = self._mine()
             has_begun = at["steps_trained_in_current_epoch"] > 0
@@ -193,13 +195,13 @@ class SurvivingTrainer(WatchedTrainer):
         if asked == Ask.DEADLINE and not self.control.should_training_stop:
             self._end_early()
         is_due = self.control.should_evaluate
-        self._draws = draws.taken()
+        before = draws.taken()
         try:
             super()._maybe_log_save_evaluate(
                 tr_loss, grad_norm, model, trial, epoch, ignored, start_time, learning_rate
             )
         except _Stopped:
-            draws.redraw(self._draws)
+            draws.redraw(before)
             self._end(grad_norm, learning_rate)
         if is_due and self._is_worth_it():
             self._save({"log": False, "evaluate": False}, grad_norm, learning_rate)

@@ -32,7 +32,7 @@ from trainer.arguments import refused, renamed, training_arguments
 from trainer.config import OWN_DEFAULTS, TASK_METRICS, TrialConfig
 from trainer.errors import TrialError, is_out_of_memory
 from trainer.out_of_memory import Batch
-from trainer.result import BASE_CONFIG, BEST, Recorder
+from trainer.result import BASE_CONFIG, BEST, TEST_FILE, Recorder
 from trainer.stop import Stop
 from trainer.survive import SurvivingTrainer
 from trainer.tasks.base import Collator, Encoded, Task
@@ -268,5 +268,6 @@ def _save(ready: Prepared, folder: Path) -> None:
     if isinstance(ready.network, PeftModel):
         ready.network.get_base_model().config.save_pretrained(partial / BASE_CONFIG)
     ready.processor.save_pretrained(partial)
+    folder.with_name(TEST_FILE).unlink(missing_ok=True)  # the score of those that were there
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)

@@ -11,7 +11,6 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from trainer.config import COST_METRICS, STEP_METRICS
 from trainer.result import Recorder
-from trainer.tasks.base import Changing
 
 
 class Watch(TrainerCallback):
@@ -36,15 +35,6 @@ class Watch(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         self.recorder.progress(state.global_step, state.max_steps)
-
-    def on_epoch_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any
-    ) -> None:
-        # NB: accelerate tells a dataset its epoch, but not with several processes, nor after an
-        # interruption; and a fraction of an epoch may be a hair below a whole one.
-        rows = more["train_dataloader"].dataset
-        if isinstance(rows, Changing):
-            rows.begin_epoch(int((state.epoch or 0) + 1e-6))
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any

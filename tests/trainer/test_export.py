@@ -24,7 +24,7 @@ from transformers import (
 )
 
 from tests.trainer.conftest import ROOT, SIDES, Ended, text_of
-from trainer import provenance, train
+from trainer import card, provenance, train
 from trainer.__main__ import main
 from trainer.config import read_config, trial_parser
 from trainer.errors import TrialError
@@ -33,6 +33,8 @@ from trainer.result import Recorder
 
 TEXTS = [text_of(0, 0), text_of(1, 1), "and so it was"]
 WEIGHTS = "merged/model.safetensors"
+AUTO = "AutoModelForSequenceClassification"
+TESTED = "--test-split=train[160:]"
 QUICK = '--training-parameters={"num_train_epochs": 3, "learning_rate": 0.01}'
 
 
@@ -185,6 +187,63 @@ def test_another_task_is_exported_tested_and_merged_in_the_same_way(
     assert set(merged.config.label2id) == {"BAD", "GOOD", "O"}
 
 
+OWN_CODE = """
+from transformers import BertConfig, BertForSequenceClassification
+
+
+class OwnConfig(BertConfig):
+    model_type = "own"
+
+
+class OwnModel(BertForSequenceClassification):
+    config_class = OwnConfig
+"""
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        ["--output-dir=out", "--push-metrics"],
+        ["--push-metrics", "katib:6789", "--output-dir", "out"],
+        ["--output-dir", "out", "--push-metrics=katib:6789"],
+    ],
+)
+def test_the_command_on_the_card_leaves_out_where_the_trial_wrote_and_reported(
+    where: list[str],
+) -> None:
+    words = ["python", "-m", "trainer", "--split", "train", *where, "--save-best"]
+    result = {"command": words, "device": {"type": "cuda", "threads": 2}}
+    expected = "python -m trainer --split train --save-best --output-dir=again"
+    assert card.command(result) == expected
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_a_model_with_code_of_its_own_is_exported_with_it(
+    finished: Callable[..., Path],
+    tiny_bert: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+) -> None:
+    own, target = tmp_path / "own", tmp_path / "shop"
+    shutil.copytree(tiny_bert, own)
+    (own / "own.py").write_text(OWN_CODE)
+    config = json.loads((own / "config.json").read_text())
+    auto = {"AutoConfig": "own.OwnConfig", AUTO: "own.OwnModel"}
+    (own / "config.json").write_text(json.dumps({**config, "model_type": "own", "auto_map": auto}))
+    more = ["--merge"] if method == "lora" else []
+    trial = finished(f"--model-uri={own}", "--trust-remote-code", f"--method={method}", TESTED)
+    assert exported(trial, target, *more) == 0
+    assert "test_loss" in json.loads((trial / "test.json").read_text())["metrics"]
+    expected = by_the_card(target, monkeypatch)
+    assert expected[0].argmax() != expected[1].argmax(), "it has learned something"
+    if more:
+        merged = AutoModelForSequenceClassification.from_pretrained(
+            target / "merged", trust_remote_code=True
+        )
+        assert torch.allclose(logits(merged, target / "merged"), expected, atol=1e-5)
+
+
 def test_the_card_says_what_the_trial_was_and_what_it_scored(
     finished: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -234,6 +293,22 @@ def test_the_test_rows_are_scored_once_and_by_the_best_weights(
     assert exported(trial, tmp_path / "three", "--test-split=train[170:]") == 2
     assert "has been scored on 'train[160:]' already" in capfd.readouterr().err
     assert not (tmp_path / "three").exists()
+
+
+def test_weights_of_another_trial_in_the_same_folder_are_not_taken_for_this_ones(
+    finished: Callable[..., Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    trial = finished()
+    result = json.loads((trial / "result.json").read_text())
+    (trial / "test.json").write_text("{}")
+    asked = read_config(trial_parser().parse_args(result["command"][3:]))
+    again = Recorder(trial, "eval_accuracy", "maximize", Reporter(lambda line: None))
+    train.run(asked, trial, again)
+    assert not (trial / "test.json").exists(), "new weights have no score yet"
+    result["command"].remove("--save-best")
+    (trial / "result.json").write_text(json.dumps(result))
+    assert exported(trial, tmp_path / "shop", "--test-split=none") == 2
+    assert "kept no weights; run it again with --save-best" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -292,10 +367,22 @@ def test_what_a_whole_model_was_made_from_may_be_gone(
     assert "/gone`" in (tmp_path / "shop" / "README.md").read_text()
 
 
-def made_from_what_is_gone(trial: Path, flag: str) -> None:
+def test_a_whole_model_is_tested_without_the_one_in_s3_that_it_was_made_from(
+    finished: Callable[..., Path], tmp_path: Path
+) -> None:
+    trial = finished("--method=full", "--num-labels=3")
+    made_from_what_is_gone(trial, "--model-uri", "s3://models/gone")
+    result = json.loads((trial / "result.json").read_text())
+    result["command"].append("--s3-endpoint-url=http://127.0.0.1:9")
+    (trial / "result.json").write_text(json.dumps(result))
+    assert exported(trial, tmp_path / "shop", TESTED) == 0
+    assert json.loads((trial / "test.json").read_text())["metrics"]["test_accuracy"] > 0.8
+
+
+def made_from_what_is_gone(trial: Path, flag: str, gone: str = "/gone") -> None:
     result = json.loads((trial / "result.json").read_text())
     result["command"] = [
-        f"{flag}=/gone" if word.startswith(f"{flag}=") else word for word in result["command"]
+        f"{flag}={gone}" if word.startswith(f"{flag}=") else word for word in result["command"]
     ]
     (trial / "result.json").write_text(json.dumps(result))
 

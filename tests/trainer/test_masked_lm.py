@@ -69,7 +69,7 @@ def test_rows_to_train_on_are_hidden_anew_each_epoch_and_rows_to_evaluate_on_nev
     collator = Batches(0, Masks(0.15, 0, MASK, 2000))
     training, fixed = {**ROW, "row": 5}, drawn()
     first = collator([training, fixed])
-    collator.set_epoch(1)
+    collator.begin_epoch(1)
     second = collator([training, fixed])
     assert not torch.equal(first["input_ids"][0], second["input_ids"][0])
     assert torch.equal(first["input_ids"][1], second["input_ids"][1])

@@ -14,7 +14,7 @@ from datasets import Dataset, DatasetDict
 from tests.trainer import s3_server
 from tests.trainer.conftest import Ended
 from trainer import __main__ as program
-from trainer import config, data, fetch, sources
+from trainer import config, data, fetch, forecast, sources
 from trainer.errors import TrialError
 from trainer.sources import S3Place
 
@@ -132,6 +132,8 @@ def test_a_fetched_model_is_loaded_without_the_storage(
         file.name for file in tiny_bert.iterdir()
     }
     assert model.load_tokenizer(weights).pad_token == "[PAD]"
+    size = (tiny_bert / "model.safetensors").stat().st_size
+    assert forecast.of(asked).weights == pytest.approx(size / 1e6, rel=0.3)  # and LoRA
     said.clear()
     fetch.run(fetch_args, said.append)
     assert said[0].startswith(f"Model {uri} is here: ")

@@ -141,6 +141,21 @@ def test_a_trial_that_is_stopped_all_the_time_has_the_same_numbers_and_weights(
     assert all(torch.equal(one[name], other[name]) for name in one), "bit by bit"
 
 
+def test_a_trial_that_is_stopped_twice_in_the_same_evaluation_goes_on(
+    asked: Asked, tmp_path: Path
+) -> None:
+    config = asked(eval_steps="3", max_steps="6")
+    whole = recorder(tmp_path / "whole", config)
+    train.run(config, tmp_path / "whole", whole)
+    for looks in (3, 1):  # after three steps, and in the evaluation that is due when it goes on
+        stop = AfterLooks(looks)
+        with pytest.raises(TrialError, match="goes on from step 3"):
+            train.run(config, tmp_path / "broken", recorder(tmp_path / "broken", config), stop)
+    broken = recorder(tmp_path / "broken", config)
+    train.run(config, tmp_path / "broken", broken)
+    assert numbers(broken) == numbers(whole)
+
+
 def weights(folder: Path) -> dict[str, torch.Tensor]:
     [file] = (folder / "best").glob("*model.safetensors")
     return load_file(file)

@@ -28,7 +28,7 @@ Collator = Callable[[list[Features]], Mapping[str, torch.Tensor]]
 
 @runtime_checkable
 class Changing(Protocol):
-    """Rows to train on that are made anew for every epoch."""
+    """Rows to train on, or a collator, that make what is trained on anew for every epoch."""
 
     def begin_epoch(self, epoch: int) -> None:
         """From now on the rows are those of this epoch, counted from 0."""

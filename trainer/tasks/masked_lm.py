@@ -191,7 +191,7 @@ class Batches:
         self._masks = masks
         self._epoch = 0
 
-    def set_epoch(self, epoch: int) -> None:
+    def begin_epoch(self, epoch: int) -> None:
         self._epoch = epoch
 
     def __call__(self, features: list[Features]) -> dict[str, torch.Tensor]:
