@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from datasets import Dataset, LargeList, List, Value
+from datasets import Dataset, LargeList, List
 
-from trainer.columns import check_column, find_column
+from trainer.columns import cells, check_column, check_text, find_column
 from trainer.config import TrialConfig
 from trainer.errors import TrialError
 
@@ -100,11 +100,7 @@ def _check(rows: Dataset, columns: Columns, spec: str) -> None:
     for name in columns.names:
         check_column(rows, name, f"split {spec!r}")
     for name in (columns.question, columns.context):
-        if rows.features[name] not in (Value("string"), Value("large_string")):
-            raise TrialError(
-                "BadColumn",
-                f"The column {name!r} holds {rows.features[name]}, not text; name another one.",
-            )
+        check_text(rows, name, f"split {spec!r}")
     if columns.start is None:
         held: Any = rows.features[columns.answers]
         fields = held.feature if isinstance(held, (List, LargeList)) else held
@@ -118,9 +114,10 @@ def _check(rows: Dataset, columns: Columns, spec: str) -> None:
 
 def _read(rows: Dataset, columns: Columns) -> Iterator[Question | str]:
     """Each row as a Question, or what is wrong with it."""
-    starts = rows[columns.start] if columns.start else [None] * len(rows)
-    cells = (rows[columns.question], rows[columns.context], rows[columns.answers], starts)
-    for text, context, answers, start in zip(*cells, strict=True):
+    starts = cells(rows, columns.start) if columns.start else [None] * len(rows)
+    names = (columns.question, columns.context, columns.answers)
+    columns_read = (cells(rows, name) for name in names)
+    for text, context, answers, start in zip(*columns_read, starts, strict=True):
         if not (text and text.strip() and context and context.strip()):
             yield "lacking"
             continue

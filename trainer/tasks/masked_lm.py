@@ -13,7 +13,7 @@ from datasets import Dataset
 from transformers import AutoModelForMaskedLM
 
 from trainer import data, model
-from trainer.columns import check_column, find_column, is_text
+from trainer.columns import cells, check_text, find_column
 from trainer.config import OWN_DEFAULTS, TrialConfig
 from trainer.conversations import USUAL
 from trainer.errors import TrialError
@@ -51,7 +51,7 @@ class MaskedLM(Task):
             complete=lambda rows, spec: _complete(rows, column, spec, warn),
             strata=lambda rows: [0] * len(rows),
         )
-        texts = (tuple(rows[column]) for rows in (train, held_out))
+        texts = (tuple(cells(rows, column)) for rows in (train, held_out))
         return cls(*texts, config.mlm_probability, config.seed, warn)
 
     def counts(self) -> dict[str, Any]:
@@ -106,13 +106,8 @@ TASK = MaskedLM
 
 
 def _complete(rows: Dataset, column: str, spec: str, warn: Warn) -> Dataset:
-    check_column(rows, column, f"split {spec!r}")
-    if not is_text(rows.features[column]):
-        raise TrialError(
-            "BadColumn",
-            f"The column {column!r} holds {rows.features[column]}, not text; name another one.",
-        )
-    kept = [i for i, text in enumerate(rows[column]) if text and not text.isspace()]
+    check_text(rows, column, f"split {spec!r}")
+    kept = [i for i, text in enumerate(cells(rows, column)) if text and not text.isspace()]
     if not kept:
         raise TrialError("EmptyDataset", f"No row of {spec!r} has a {column!r}.")
     if dropped := len(rows) - len(kept):

@@ -12,7 +12,7 @@ from datasets import ClassLabel, Dataset, Value
 from transformers import AutoModelForSequenceClassification, DataCollatorWithPadding
 
 from trainer import data, lora, model
-from trainer.columns import cells, check_column, find_column, is_text
+from trainer.columns import cells, check_column, check_text, find_column
 from trainer.config import TrialConfig
 from trainer.errors import TrialError
 from trainer.labels import (
@@ -133,13 +133,8 @@ TASK = SequenceClassification
 
 def _complete(rows: Dataset, text: str, label: str, spec: str, warn: Warn) -> Dataset:
     """The rows that have both a text and a label; none left is EmptyDataset."""
-    for column in (text, label):
-        check_column(rows, column, f"split {spec!r}")
-    if not is_text(rows.features[text]):
-        raise TrialError(
-            "BadColumn",
-            f"The column {text!r} holds {rows.features[text]}, not text; name another one.",
-        )
+    check_text(rows, text, f"split {spec!r}")
+    check_column(rows, label, f"split {spec!r}")
     if not isinstance(rows.features[label], (ClassLabel, Value)):
         raise TrialError("LabelMismatch", f"The column {label!r} does not hold one label per row.")
     pairs = zip(cells(rows, text), cells(rows, label), strict=True)

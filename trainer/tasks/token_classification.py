@@ -13,7 +13,7 @@ from datasets import ClassLabel, Dataset, LargeList, List, Value
 from transformers import AutoModelForTokenClassification, DataCollatorForTokenClassification
 
 from trainer import data, model
-from trainer.columns import cells, check_column, find_column
+from trainer.columns import cells, check_column, find_column, is_text
 from trainer.config import TrialConfig
 from trainer.entities import OUTSIDE, entity_scores, is_scheme
 from trainer.errors import TrialError
@@ -138,7 +138,7 @@ def _complete(rows: Dataset, tokens: str, tags: str, spec: str, warn: Warn) -> D
                 "row; name another one.",
             )
     held = rows.features[tokens].feature
-    if held not in (Value("string"), Value("large_string")):
+    if not is_text(held):
         raise TrialError("BadColumn", f"The column {tokens!r} holds lists of {held}, not of words.")
     if not isinstance(rows.features[tags].feature, (ClassLabel, Value)):
         raise TrialError("LabelMismatch", f"The column {tags!r} does not hold one tag per word.")
