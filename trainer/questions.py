@@ -8,6 +8,7 @@ from typing import Any
 
 from datasets import Dataset, LargeList, List
 
+from trainer import data
 from trainer.columns import cells, check_column, check_text, find_column
 from trainer.config import TrialConfig
 from trainer.errors import TrialError
@@ -72,23 +73,15 @@ def usable(rows: Dataset, columns: Columns, spec: str, warn: Callable[[str], Non
     found = list(_read(rows, columns))
     kept = [i for i, each in enumerate(found) if isinstance(each, Question)]
     lacking, misplaced = found.count("lacking"), found.count("misplaced")
-    if not kept:
-        raise TrialError(
-            "EmptyDataset",
-            f"No row of {spec!r} can be used: {lacking} of {len(rows)} lack a question or a "
-            f"context, and in {misplaced} the answer is not in the context at its start.",
-        )
-    if lacking:
-        warn(
-            f"{lacking} of {len(rows)} rows of {spec!r} lack a question or a context and were left "
-            "out."
-        )
-    if misplaced:
-        warn(
-            f"In {misplaced} of {len(rows)} rows of {spec!r} the answer is not in the context at "
-            "its start; they were left out."
-        )
-    return rows.select(kept) if len(kept) < len(rows) else rows
+    lost = {
+        "lack a question or a context": lacking,
+        "have an answer that is not in the context at its start": misplaced,
+    }
+    none = (
+        f"No row of {spec!r} can be used: {lacking} of {len(rows)} lack a question or a "
+        f"context, and in {misplaced} the answer is not in the context at its start."
+    )
+    return data.usable(rows, kept, spec, lost, none, warn)
 
 
 def questions(rows: Dataset, columns: Columns) -> Iterator[Question]:

@@ -93,8 +93,8 @@ def test_what_cannot_be_used_is_left_out_and_counted() -> None:
     assert ("Ann lives",) in golds(task), "one answer of two is where it is said to be"
     assert said == [
         "2 of 20 rows of 'train' lack a question or a context and were left out.",
-        "In 1 of 20 rows of 'train' the answer is not in the context at its start; they were left "
-        "out.",
+        "1 of 20 rows of 'train' have an answer that is not in the context at its start and were "
+        "left out.",
     ]
 
 

@@ -133,7 +133,7 @@ def test_rows_that_cannot_be_used_are_left_out_and_counted() -> None:
     task, said = prepared(table(tokens=tokens, tags=tags))
     assert len(task.train.words) + len(task.eval.words) == 20
     assert said == [
-        "In 1 of 23 rows of 'train' 'tags' is not as long as 'tokens'; they were left out.",
+        "1 of 23 rows of 'train' have 'tags' not as long as 'tokens' and were left out.",
         "2 of 23 rows of 'train' lack words or tags and were left out.",
     ]
 

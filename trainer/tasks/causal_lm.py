@@ -160,11 +160,8 @@ def _complete(rows: Dataset, layout: Layout, spec: str, warn: Warn) -> Dataset:
     check_layout(rows, layout, f"split {spec!r}")
     kept = [i for i, turns in enumerate(layout.read(rows)) if turns]
     columns = " and ".join(repr(layout.columns[key]) for key in layout.form.needed)
-    if not kept:
-        raise TrialError("EmptyDataset", f"No row of {spec!r} has {columns}.")
-    if dropped := len(rows) - len(kept):
-        warn(f"{dropped} of {len(rows)} rows of {spec!r} lack {columns} and were left out.")
-    return rows.select(kept) if dropped else rows
+    lost = {f"lack {columns}": len(rows) - len(kept)}
+    return data.usable(rows, kept, spec, lost, f"No row of {spec!r} has {columns}.", warn)
 
 
 def _turns(rows: Dataset, layout: Layout) -> tuple[Turns, ...]:

@@ -183,16 +183,9 @@ def _complete(
     pictures = find(rows, image, folder)
     labelled = [i for i, value in enumerate(cells(rows, label)) if value is not None]
     kept = [i for i in labelled if pictures.is_readable(i)]
-    if not kept:
-        raise TrialError(
-            "EmptyDataset",
-            f"No row of {spec!r} has both a {label!r} and a picture in {image!r} that can be read.",
-        )
     lost = {
         "have no label": len(rows) - len(labelled),
         "have a picture that is missing or cannot be read": len(labelled) - len(kept),
     }
-    for what, count in lost.items():
-        if count:
-            warn(f"{count} of {len(rows)} rows of {spec!r} {what} and were left out.")
-    return rows.select(kept) if len(kept) < len(rows) else rows
+    none = f"No row of {spec!r} has both a {label!r} and a picture in {image!r} that can be read."
+    return data.usable(rows, kept, spec, lost, none, warn)

@@ -108,11 +108,8 @@ TASK = MaskedLM
 def _complete(rows: Dataset, column: str, spec: str, warn: Warn) -> Dataset:
     check_text(rows, column, f"split {spec!r}")
     kept = [i for i, text in enumerate(cells(rows, column)) if text and not text.isspace()]
-    if not kept:
-        raise TrialError("EmptyDataset", f"No row of {spec!r} has a {column!r}.")
-    if dropped := len(rows) - len(kept):
-        warn(f"{dropped} of {len(rows)} rows of {spec!r} have no text and were left out.")
-    return rows.select(kept) if dropped else rows
+    lost = {"have no text": len(rows) - len(kept)}
+    return data.usable(rows, kept, spec, lost, f"No row of {spec!r} has a {column!r}.", warn)
 
 
 def _fresh_modules(network: Any, missing: Sequence[str]) -> tuple[str, ...]:

@@ -141,12 +141,9 @@ def _complete(rows: Dataset, text: str, label: str, spec: str, warn: Warn) -> Da
     kept = [
         i for i, (value, answer) in enumerate(pairs) if value is not None and answer is not None
     ]
-    dropped = len(rows) - len(kept)
-    if not kept:
-        raise TrialError("EmptyDataset", f"No row of {spec!r} has both a {text!r} and a {label!r}.")
-    if dropped:
-        warn(f"{dropped} of {len(rows)} rows of {spec!r} lack a text or a label and were left out.")
-    return rows.select(kept) if dropped else rows
+    lost = {"lack a text or a label": len(rows) - len(kept)}
+    none = f"No row of {spec!r} has both a {text!r} and a {label!r}."
+    return data.usable(rows, kept, spec, lost, none, warn)
 
 
 def _rows(rows: Dataset, text: str, label: str, index: dict[Any, int]) -> Rows:

@@ -151,20 +151,12 @@ def _complete(rows: Dataset, tokens: str, tags: str, spec: str, warn: Warn) -> D
         else:
             uneven += 1
     lacking = len(rows) - len(kept) - uneven
-    if not kept:
-        raise TrialError(
-            "EmptyDataset",
-            f"No row of {spec!r} can be used: {lacking} of {len(rows)} lack words or tags, and in "
-            f"{uneven} {tags!r} is not as long as {tokens!r}.",
-        )
-    if uneven:
-        warn(
-            f"In {uneven} of {len(rows)} rows of {spec!r} {tags!r} is not as long as {tokens!r}; "
-            "they were left out."
-        )
-    if lacking:
-        warn(f"{lacking} of {len(rows)} rows of {spec!r} lack words or tags and were left out.")
-    return rows.select(kept) if len(kept) < len(rows) else rows
+    lost = {f"have {tags!r} not as long as {tokens!r}": uneven, "lack words or tags": lacking}
+    none = (
+        f"No row of {spec!r} can be used: {lacking} of {len(rows)} lack words or tags, and in "
+        f"{uneven} {tags!r} is not as long as {tokens!r}."
+    )
+    return data.usable(rows, kept, spec, lost, none, warn)
 
 
 def _rows(rows: Dataset, tokens: str, tags: str, index: dict[Any, int]) -> Rows:
