@@ -140,11 +140,11 @@ def test_rows_without_annotation_are_refused() -> None:
 
 
 def test_incomplete_rows_are_left_out_and_counted() -> None:
-    texts: list[Any] = [None, *TEXTS[1:]]
+    texts: list[Any] = [None, "", " \n", *TEXTS[3:]]
     labels: list[Any] = [*LABELS[:-1], None]
     task, said = prepared({"train": table(text=texts, label=labels)})
-    assert len(task.train.texts) + len(task.eval.texts) == 18
-    assert said == ["2 of 20 rows of 'train' lack a text or a label and were left out."]
+    assert len(task.train.texts) + len(task.eval.texts) == 16
+    assert said == ["4 of 20 rows of 'train' lack a text or a label and were left out."]
     with pytest.raises(TrialError, match="No row of 'train' has both"):
         prepared({"train": table(text=[None, "a"], label=["x", None])})
 

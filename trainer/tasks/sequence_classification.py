@@ -107,9 +107,7 @@ class SequenceClassification(Task):
                 "to train on nor those to evaluate on have; shuffle the data.",
             )
         names = (self.text_column, self.label_column)
-        pairs = zip(*(cells(rows, name) for name in names), strict=True)
-        whole = [i for i, pair in enumerate(pairs) if None not in pair]
-        found = _rows(rows.select(whole), *names, index)
+        found = _rows(rows.select(_whole(rows, *names)), *names, index)
         return encode(found, processor, max_length)
 
     def _all_labels(self) -> dict[Any, int]:
@@ -137,13 +135,21 @@ def _complete(rows: Dataset, text: str, label: str, spec: str, warn: Warn) -> Da
     check_column(rows, label, f"split {spec!r}")
     if not isinstance(rows.features[label], (ClassLabel, Value)):
         raise TrialError("LabelMismatch", f"The column {label!r} does not hold one label per row.")
-    pairs = zip(cells(rows, text), cells(rows, label), strict=True)
-    kept = [
-        i for i, (value, answer) in enumerate(pairs) if value is not None and answer is not None
-    ]
+    kept = _whole(rows, text, label)
     lost = {"lack a text or a label": len(rows) - len(kept)}
     none = f"No row of {spec!r} has both a {text!r} and a {label!r}."
     return data.usable(rows, kept, spec, lost, none, warn)
+
+
+def _whole(rows: Dataset, text: str, label: str) -> list[int]:
+    """Which rows have a label and a text that is more than white space: of an empty one, some
+    models have no token to classify it by."""
+    pairs = zip(cells(rows, text), cells(rows, label), strict=True)
+    return [
+        i
+        for i, (words, value) in enumerate(pairs)
+        if words and not words.isspace() and value is not None
+    ]
 
 
 def _rows(rows: Dataset, text: str, label: str, index: dict[Any, int]) -> Rows:
