@@ -181,6 +181,20 @@ def test_words_beyond_max_length_do_not_count_and_that_is_said(pieces: Path) -> 
     ]
 
 
+def test_rows_whose_words_have_no_token_are_not_trained_on(pieces: Path) -> None:
+    tokens, tags = [["Ann", "lives"], ["", " "]] * 10, [["A", "O"]] * 20
+    splits = {"train": table(tokens=tokens, tags=tags), "test": table(tokens=tokens, tags=tags)}
+    task = TokenClassification.read(splits, config(), print)
+    tokenizer = task.load_processor(model.Weights(pieces, "pieces"))
+    encoded = task.encode(tokenizer, 16)
+    assert [row["labels"] for row in encoded.train] == [[-100, 0, 1, -100]] * 10
+    assert len(encoded.eval) == 20
+    splits["train"] = splits["train"].select(range(1, 20, 2))
+    with pytest.raises(TrialError, match="No word of the rows to train on has a token") as caught:
+        TokenClassification.read(splits, config(), print).encode(tokenizer, 16)
+    assert caught.value.reason == "EmptyDataset"
+
+
 def test_a_byte_level_tokenizer_takes_words_as_after_a_space(tmp_path: Path) -> None:
     from tokenizers import pre_tokenizers
     from transformers import GPT2Tokenizer

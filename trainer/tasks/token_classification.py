@@ -17,7 +17,7 @@ from trainer.columns import cells, check_column, find_column, is_text
 from trainer.config import TrialConfig
 from trainer.entities import OUTSIDE, entity_scores, is_scheme
 from trainer.errors import TrialError
-from trainer.labels import named
+from trainer.labels import head_options, named
 from trainer.model import Weights
 from trainer.reading import Splits
 from trainer.tasks.base import Collator, Encoded, Features, Task, Warn
@@ -90,15 +90,7 @@ class TokenClassification(Task):
         return tokenizer
 
     def load_network(self, weights: Weights, processor: Any) -> Any:
-        names = self.names
-        network = model.load(
-            AutoModelForTokenClassification,
-            weights,
-            num_labels=len(names),
-            id2label=dict(enumerate(names)),
-            label2id={name: i for i, name in enumerate(names)},
-            ignore_mismatched_sizes=True,
-        )
+        network = model.load(AutoModelForTokenClassification, weights, **head_options(self.names))
         network.config.pad_token_id = processor.pad_token_id
         return network
 
@@ -112,7 +104,11 @@ class TokenClassification(Task):
             f"{total - kept} of {total} words are beyond max length or have no token, and count "
             "neither in training nor in the scores."
         ]
-        return Encoded(train, by_length(held_out), notes=notes if kept < total else ())
+        # NB: a step of rows without a label has no loss.
+        learned = [row for row in train if set(row["labels"]) != {IGNORED}]
+        if not learned:
+            raise TrialError("EmptyDataset", "No word of the rows to train on has a token.")
+        return Encoded(learned, by_length(held_out), notes=notes if kept < total else ())
 
     def collator(self, processor: Any) -> Collator:
         return DataCollatorForTokenClassification(processor)
