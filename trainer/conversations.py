@@ -173,6 +173,11 @@ def _turn(message: Any, column: str) -> Turn:
             f"The column {column!r} holds {str(message)[:80]!r}, which is no message; expected "
             '{"role": …, "content": …} or {"from": …, "value": …}.',
         ) from error
+    if not isinstance(role, str):
+        raise TrialError(
+            "BadColumn",
+            f"The column {column!r} holds {str(message)[:80]!r}, a message without a role.",
+        )
     if isinstance(content, list):
         content = "".join(part.get("text") or "" for part in content)
     return Turn(ROLES.get(role, role), content or "")

@@ -133,4 +133,19 @@ def _paired(texts: Any, starts: Any) -> list[tuple[str, int | None]]:
     """Answers with their starts, one or several; an empty answer is none."""
     listed = [each if isinstance(each, list) else [each] for each in (texts, starts)]
     pairs = zip(*listed, strict=False)
-    return [(text, None if start is None else int(start)) for text, start in pairs if text]
+    return [(_text(text), _number(start)) for text, start in pairs if text not in (None, "")]
+
+
+def _text(answer: Any) -> str:
+    if not isinstance(answer, str):
+        raise TrialError("BadColumn", f"An answer is {answer!r}, not text; save answers as text.")
+    return answer
+
+
+def _number(start: Any) -> int | None:
+    try:
+        return None if start is None else int(start)
+    except (ValueError, TypeError) as error:
+        raise TrialError(
+            "BadColumn", f"An answer starts at {start!r}; needed is the number of a character."
+        ) from error

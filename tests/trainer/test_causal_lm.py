@@ -250,6 +250,7 @@ def test_rows_with_nothing_to_learn_are_left_out_and_said() -> None:
         ({"text": [1]}, (), "The column 'text' holds Value('int64'), not text"),
         ({"messages": ["hi"]}, (), "The column 'messages' holds Value('string'), not messages"),
         ({"messages": [[{"x": "hi"}]]}, (), "The column 'messages' holds \"{'x': 'hi'}\""),
+        ({"messages": [[{"role": None, "content": "hi"}]]}, (), "The column 'messages' holds \"{'"),
         ({"text": ["x"]}, ('--columns={"txt": "text"}',), "A language model has no use for a"),
     ],
 )

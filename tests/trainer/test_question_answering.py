@@ -114,6 +114,18 @@ def test_what_cannot_be_used_is_left_out_and_counted() -> None:
         ({"answers": TOWNS}, (), "BadColumn", "The column 'answers' holds Value('string'); needed"),
         ({"context": [1] * 20}, (), "BadColumn", "The column 'context' holds Value('int64'), not"),
         (
+            {"answers": [], "answer": [1990] * 20, "answer_start": [13] * 20},
+            (),
+            "BadColumn",
+            "An answer is 1990, not text; save answers as text.",
+        ),
+        (
+            {"answers": [], "answer": TOWNS, "answer_start": TOWNS},
+            (),
+            "BadColumn",
+            "An answer starts at 'Oslo'; needed is the number of a character.",
+        ),
+        (
             {"answers": [{"text": ["Oslo"], "answer_start": [0]}] * 20},
             (),
             "EmptyDataset",
