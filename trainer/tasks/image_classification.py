@@ -168,8 +168,8 @@ def _image_column(rows: Dataset, config: TrialConfig) -> str:
 
 def _folder(config: TrialConfig) -> Path:
     """Where names of files in a dataset begin: beside its file, or in its folder."""
-    path = Path(config.dataset).expanduser()
-    return path.resolve() if path.is_dir() else path.resolve().parent
+    path = data.dataset_path(config.dataset, config.s3)
+    return path if path.is_dir() else path.parent
 
 
 def _complete(
