@@ -149,6 +149,11 @@ def test_incomplete_rows_are_left_out_and_counted() -> None:
         prepared({"train": table(text=[None, "a"], label=["x", None])})
 
 
+def test_a_part_of_a_stream_without_texts_gives_no_rows() -> None:
+    task, _ = prepared({"train": table(text=TEXTS, label=LABELS)})
+    assert task.encode_rows(table(text=["", None], label=[0, 1]), None, 8) == []
+
+
 def test_a_large_evaluation_split_that_nobody_asked_for_is_cut_to_2000_rows() -> None:
     many = table(text=["a"] * 5000, label=[0, 0, 0, 1] * 1250)
     splits = {"train": table(text=TEXTS, label=LABELS), "test": many}

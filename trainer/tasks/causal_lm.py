@@ -84,6 +84,11 @@ class CausalLM(Task):
         plainly = template != self.layout.template(self.prompt_template, processor)
         train, notes = self._rows(self.train, "train on", template, processor, max_length)
         held_out, more = self._rows(self.eval, "evaluate on", template, processor, max_length)
+        for found, rows, what in ((train, self.train, "train"), (held_out, self.eval, "evaluate")):
+            if not found:
+                raise TrialError(
+                    "EmptyDataset", f"None of {len(rows)} rows to {what} on has anything to learn."
+                )
         facts = {
             "prompt_template": template,
             "tokens": sum(len(row["input_ids"]) for row in train),
@@ -120,8 +125,6 @@ class CausalLM(Task):
         notes = []
         if too_long := sum(len(ids) > limit for ids, _ in whole):
             notes.append(f"{too_long} {of} are longer than {limit} tokens and were cut.")
-        if not found:
-            raise TrialError("EmptyDataset", f"None {of} has anything to learn.")
         if left_out := len(rows) - len(found):
             notes.append(f"{left_out} {of} have nothing to learn and were left out.")
         return found, notes

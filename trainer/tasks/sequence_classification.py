@@ -108,7 +108,7 @@ class SequenceClassification(Task):
             )
         names = (self.text_column, self.label_column)
         found = _rows(rows.select(_whole(rows, *names)), *names, index)
-        return encode(found, processor, max_length)
+        return encode(found, processor, max_length) if found.texts else []
 
     def _all_labels(self) -> dict[Any, int]:
         """The index of each value that may come, also of those that no row has had so far."""
