@@ -18,9 +18,8 @@ from trainer.conversations import Layout, Turns, check_layout, find_layout
 from trainer.errors import TrialError
 from trainer.model import Weights
 from trainer.reading import Splits
-from trainer.tasks.base import Collator, Encoded, Features, Task, Warn
+from trainer.tasks.base import NO_LABEL, Collator, Encoded, Features, Task, Warn
 
-NO_LABEL = tokens.NO_LABEL
 PACKING_TOLERANCE = 1e-3
 PLAINLY = (
     "The tokenizer has no chat template, so turns are written plainly, as `User: …` and "

@@ -19,8 +19,8 @@ from trainer.conversations import USUAL
 from trainer.errors import TrialError
 from trainer.model import Weights
 from trainer.reading import Splits
-from trainer.tasks.base import Collator, Encoded, Features, Task, Warn
-from trainer.tokens import NO_LABEL, perplexity, right_tokens
+from trainer.tasks.base import NO_LABEL, Collator, Encoded, Features, Task, Warn
+from trainer.tokens import perplexity, right_tokens
 
 HIDDEN, REPLACED = 0.8, 0.1  # of the tokens to be told: by the mask, by any other; the rest stays
 

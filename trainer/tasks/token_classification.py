@@ -20,12 +20,11 @@ from trainer.errors import TrialError
 from trainer.labels import head_options, named
 from trainer.model import Weights
 from trainer.reading import Splits
-from trainer.tasks.base import Collator, Encoded, Features, Task, Warn
+from trainer.tasks.base import NO_LABEL, Collator, Encoded, Features, Task, Warn
 from trainer.tasks.sequence_classification import by_length
 
 TOKENS_COLUMNS = ("tokens", "words")
 TAGS_COLUMNS = ("ner_tags", "tags", "labels", "pos_tags")
-IGNORED = -100
 
 
 @dataclass(frozen=True)
@@ -98,14 +97,14 @@ class TokenClassification(Task):
         train = encode(self.train, processor, max_length)
         held_out = encode(self.eval, processor, max_length)
         marked = (row["labels"] for row in (*train, *held_out))
-        kept = sum(label != IGNORED for labels in marked for label in labels)
+        kept = sum(label != NO_LABEL for labels in marked for label in labels)
         total = sum(len(tags) for rows in (self.train, self.eval) for tags in rows.tags)
         notes = [
             f"{total - kept} of {total} words are beyond max length or have no token, and count "
             "neither in training nor in the scores."
         ]
         # NB: a step of rows without a label has no loss.
-        learned = [row for row in train if set(row["labels"]) != {IGNORED}]
+        learned = [row for row in train if set(row["labels"]) != {NO_LABEL}]
         if not learned:
             raise TrialError("EmptyDataset", "No word of the rows to train on has a token.")
         return Encoded(learned, by_length(held_out), notes=notes if kept < total else ())
@@ -182,7 +181,7 @@ def encode(rows: Rows, tokenizer: Any, max_length: int | None) -> list[Features]
 def aligned(words: Sequence[int | None], tags: Sequence[int]) -> list[int]:
     """For each token, given the word it belongs to, the tag of a word that begins there or -100."""
     firsts = {word: i for i, word in reversed(list(enumerate(words))) if word is not None}
-    labels = [IGNORED] * len(words)
+    labels = [NO_LABEL] * len(words)
     for word, position in firsts.items():
         labels[position] = tags[word]
     return labels
@@ -196,7 +195,7 @@ def scores(found: np.ndarray, labels: np.ndarray, names: Sequence[str]) -> dict[
     Args:
         found, labels: the tags of each token, (rows, length); -100 in `labels` does not count.
     """
-    counted = labels != IGNORED
+    counted = labels != NO_LABEL
     right = found[counted] == labels[counted]
     accuracy = {"accuracy": float(right.mean()) if len(right) else 0.0}
     if not is_scheme(names):
