@@ -76,8 +76,8 @@ class Task(ABC):
         """Tokens per row: what was asked, or what the model can take if that is less."""
         return model.longest(asked, processor, network, warn)
 
-    def knowing(self, network: Any) -> Self:
-        """This task, for that network (LoRA may be around it); or TrialError if it cannot be."""
+    def knowing(self, network: Any, warn: Warn) -> Self:
+        """This task, for that network as it was loaded; or TrialError if it cannot be."""
         return self
 
     @abstractmethod

@@ -67,7 +67,7 @@ class CausalLM(Task):
         network.config.use_cache = False  # NB: with a cache a model does not see what is packed.
         return network
 
-    def knowing(self, network: Any) -> Self:
+    def knowing(self, network: Any, warn: Warn) -> Self:
         if self.packs:
             check_packing(network)
         taken = inspect.signature(network.forward).parameters

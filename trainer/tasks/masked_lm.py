@@ -4,7 +4,7 @@ evaluation, and how the hidden tokens are scored."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -37,7 +37,6 @@ class MaskedLM(Task):
     eval: tuple[str, ...]
     probability: float
     seed: int
-    warn: Warn = field(compare=False, repr=False)
 
     peft_task_type: ClassVar[str | None] = None
     for_collator: ClassVar[tuple[str, ...]] = ("row",)
@@ -52,7 +51,7 @@ class MaskedLM(Task):
             strata=lambda rows: [0] * len(rows),
         )
         texts = (tuple(cells(rows, column)) for rows in (train, held_out))
-        return cls(*texts, config.mlm_probability, config.seed, warn)
+        return cls(*texts, config.mlm_probability, config.seed)
 
     def counts(self) -> dict[str, Any]:
         return {"train": len(self.train), "eval": len(self.eval)}
@@ -68,13 +67,15 @@ class MaskedLM(Task):
         return tokenizer
 
     def load_network(self, weights: Weights, processor: Any) -> Any:
-        network = model.load(AutoModelForMaskedLM, weights)
+        return model.load(AutoModelForMaskedLM, weights)
+
+    def knowing(self, network: Any, warn: Warn) -> Self:
         if self.heads(network):
-            self.warn(
-                f"The model {weights.uri!r} has no head that tells hidden tokens, so a new one is "
-                "trained; its perplexity begins near the size of the vocabulary."
+            warn(
+                "The model has no head that tells hidden tokens, so a new one is trained; its "
+                "perplexity begins near the size of the vocabulary."
             )
-        return network
+        return self
 
     def heads(self, network: Any) -> Sequence[str]:
         return _fresh_modules(network, network.missing_keys)
