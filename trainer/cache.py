@@ -37,7 +37,7 @@ WORTH_S = 0.1
 _ELSEWHERE = (
     *("model_uri", "dataset", "s3", "method", "training_parameters", "lora_config", "max_length"),
     *("objective_metric", "objective_type", "save_best", "model_s3", "quantization"),
-    *("attn_implementation", "frozen_layers", "augment"),
+    *("attn_implementation", "frozen_layers", "augment", "seed", "mlm_probability"),
     *("checkpoints", "deadline_seconds", "retry_out_of_memory"),
 )
 _TOKENIZER_FILES = ("*.json", "*.txt", "*.model", "*.jinja", "*.gguf")

@@ -49,6 +49,17 @@ def is_text(feature: object) -> bool:
     return feature in (Value("string"), Value("large_string"))
 
 
+def check_text(rows: Dataset, name: str, where: str) -> str:
+    """`name`, if there is such a column and it holds strings; else BadColumn."""
+    check_column(rows, name, where)
+    if not is_text(rows.features[name]):
+        raise TrialError(
+            "BadColumn",
+            f"The column {name!r} holds {rows.features[name]}, not text; name another one.",
+        )
+    return name
+
+
 def one_kind(rows: Dataset, name: str) -> str:
     """`name`, unless the column holds texts here and numbers there; that is BadColumn."""
     # NB: what older versions of datasets refuse to read, newer ones read as this.

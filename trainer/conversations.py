@@ -11,7 +11,7 @@ from typing import Any
 
 from datasets import ClassLabel, Dataset, Value
 
-from trainer.columns import cells, check_column, is_text
+from trainer.columns import cells, check_column, check_text, is_text
 from trainer.config import TrialConfig
 from trainer.errors import TrialError, nearest
 from trainer.prompts import ASSISTANT, CHAT, SYSTEM, USER, Turn
@@ -82,7 +82,7 @@ class Layout:
     def strata(self, rows: Dataset) -> Sequence[Hashable]:
         """What rows that are held out are spread over."""
         if self.form.name == "labels":
-            return list(rows[self.columns["label"]])
+            return cells(rows, self.columns["label"])
         return [0] * len(rows)
 
 
@@ -146,10 +146,8 @@ def check_layout(rows: Dataset, layout: Layout, where: str) -> None:
             _words(rows.select([]), name)
         elif key == "messages" and isinstance(feature, (ClassLabel, Value)):
             raise TrialError("BadColumn", f"The column {name!r} holds {feature}, not messages.")
-        elif key != "messages" and not is_text(feature) and feature != Value("null"):
-            raise TrialError(
-                "BadColumn", f"The column {name!r} holds {feature}, not text; name another one."
-            )
+        elif key != "messages" and feature != Value("null"):
+            check_text(rows, name, where)
 
 
 Reader = Callable[[Row], Turns | None]
@@ -175,6 +173,11 @@ def _turn(message: Any, column: str) -> Turn:
             f"The column {column!r} holds {str(message)[:80]!r}, which is no message; expected "
             '{"role": …, "content": …} or {"from": …, "value": …}.',
         ) from error
+    if not isinstance(role, str):
+        raise TrialError(
+            "BadColumn",
+            f"The column {column!r} holds {str(message)[:80]!r}, a message without a role.",
+        )
     if isinstance(content, list):
         content = "".join(part.get("text") or "" for part in content)
     return Turn(ROLES.get(role, role), content or "")

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 
 from datasets import Dataset, ReadInstruction, concatenate_datasets
@@ -172,6 +172,29 @@ def train_and_eval(
     if config.train_fraction < 1:
         train = train.select(nested(strata(train), config.train_fraction))
     return train, held_out
+
+
+def usable(
+    rows: Dataset,
+    kept: Sequence[int],
+    spec: str,
+    lost: Mapping[str, int],
+    none: str,
+    warn: Callable[[str], None],
+) -> Dataset:
+    """Those of the rows of a split that can be used, for `complete` above.
+
+    Args:
+        kept: their indices; none is EmptyDataset.
+        lost: how many others there are by what is wrong with them, such as `lack a text`.
+        none: the sentence if there are none.
+    """
+    if not kept:
+        raise TrialError("EmptyDataset", none)
+    for what, count in lost.items():
+        if count:
+            warn(f"{count} of {len(rows)} rows of {spec!r} {what} and were left out.")
+    return rows.select(kept) if len(kept) < len(rows) else rows
 
 
 def nested(labels: Sequence[Hashable], fraction: float) -> list[int]:

@@ -67,10 +67,11 @@ def _found(
     kinds = {type(value) for value in values}
     if len(kinds) > 1 or not kinds <= {bool, int, str, float}:
         raise TrialError("LabelMismatch", f"The column {column!r} does not hold labels.")
-    if any(value != int(value) for value in values if isinstance(value, float)):
+    fractions = [each for each in values if isinstance(each, float) and not each.is_integer()]
+    if fractions:
         raise TrialError(
             "LabelMismatch",
-            f"The column {column!r} holds fractions such as {min(values)}: scores, not labels.",
+            f"The column {column!r} holds fractions such as {min(fractions)}: scores, not labels.",
         )
     if num_labels and kinds == {int} and min(values) >= 0 and max(values) < num_labels:
         return tuple(map(str, range(num_labels))), {value: value for value in values}

@@ -29,9 +29,8 @@ from transformers.trainer_pt_utils import LengthGroupedSampler
 from trainer.costs import Costs
 from trainer.errors import TrialError
 from trainer.result import Recorder
-from trainer.tasks.base import Changing, Task
+from trainer.tasks.base import NO_LABEL, Changing, Task
 
-NO_LABEL = -100  # PyTorch's mark for a row that does not count.
 PART = 2**22  # logits of which the loss is computed at a time; 16 MB as float32
 LOOK_EVERY = 16  # steps
 

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from datasets import Dataset, LargeList, List, Value
+from datasets import Dataset, LargeList, List
 
-from trainer.columns import check_column, find_column
+from trainer import data
+from trainer.columns import cells, check_column, check_text, find_column
 from trainer.config import TrialConfig
 from trainer.errors import TrialError
 
@@ -72,23 +73,15 @@ def usable(rows: Dataset, columns: Columns, spec: str, warn: Callable[[str], Non
     found = list(_read(rows, columns))
     kept = [i for i, each in enumerate(found) if isinstance(each, Question)]
     lacking, misplaced = found.count("lacking"), found.count("misplaced")
-    if not kept:
-        raise TrialError(
-            "EmptyDataset",
-            f"No row of {spec!r} can be used: {lacking} of {len(rows)} lack a question or a "
-            f"context, and in {misplaced} the answer is not in the context at its start.",
-        )
-    if lacking:
-        warn(
-            f"{lacking} of {len(rows)} rows of {spec!r} lack a question or a context and were left "
-            "out."
-        )
-    if misplaced:
-        warn(
-            f"In {misplaced} of {len(rows)} rows of {spec!r} the answer is not in the context at "
-            "its start; they were left out."
-        )
-    return rows.select(kept) if len(kept) < len(rows) else rows
+    lost = {
+        "lack a question or a context": lacking,
+        "have an answer that is not in the context at its start": misplaced,
+    }
+    none = (
+        f"No row of {spec!r} can be used: {lacking} of {len(rows)} lack a question or a "
+        f"context, and in {misplaced} the answer is not in the context at its start."
+    )
+    return data.usable(rows, kept, spec, lost, none, warn)
 
 
 def questions(rows: Dataset, columns: Columns) -> Iterator[Question]:
@@ -100,11 +93,7 @@ def _check(rows: Dataset, columns: Columns, spec: str) -> None:
     for name in columns.names:
         check_column(rows, name, f"split {spec!r}")
     for name in (columns.question, columns.context):
-        if rows.features[name] not in (Value("string"), Value("large_string")):
-            raise TrialError(
-                "BadColumn",
-                f"The column {name!r} holds {rows.features[name]}, not text; name another one.",
-            )
+        check_text(rows, name, f"split {spec!r}")
     if columns.start is None:
         held: Any = rows.features[columns.answers]
         fields = held.feature if isinstance(held, (List, LargeList)) else held
@@ -118,9 +107,10 @@ def _check(rows: Dataset, columns: Columns, spec: str) -> None:
 
 def _read(rows: Dataset, columns: Columns) -> Iterator[Question | str]:
     """Each row as a Question, or what is wrong with it."""
-    starts = rows[columns.start] if columns.start else [None] * len(rows)
-    cells = (rows[columns.question], rows[columns.context], rows[columns.answers], starts)
-    for text, context, answers, start in zip(*cells, strict=True):
+    starts = cells(rows, columns.start) if columns.start else [None] * len(rows)
+    names = (columns.question, columns.context, columns.answers)
+    columns_read = (cells(rows, name) for name in names)
+    for text, context, answers, start in zip(*columns_read, starts, strict=True):
         if not (text and text.strip() and context and context.strip()):
             yield "lacking"
             continue
@@ -143,4 +133,19 @@ def _paired(texts: Any, starts: Any) -> list[tuple[str, int | None]]:
     """Answers with their starts, one or several; an empty answer is none."""
     listed = [each if isinstance(each, list) else [each] for each in (texts, starts)]
     pairs = zip(*listed, strict=False)
-    return [(text, None if start is None else int(start)) for text, start in pairs if text]
+    return [(_text(text), _number(start)) for text, start in pairs if text not in (None, "")]
+
+
+def _text(answer: Any) -> str:
+    if not isinstance(answer, str):
+        raise TrialError("BadColumn", f"An answer is {answer!r}, not text; save answers as text.")
+    return answer
+
+
+def _number(start: Any) -> int | None:
+    try:
+        return None if start is None else int(start)
+    except (ValueError, TypeError) as error:
+        raise TrialError(
+            "BadColumn", f"An answer starts at {start!r}; needed is the number of a character."
+        ) from error

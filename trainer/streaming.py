@@ -43,12 +43,12 @@ class Part:
     stop: int | None
 
     @property
-    def size(self) -> int | None:
-        return None if self.stop is None else max(0, self.stop - self.start)
+    def end(self) -> float:
+        return math.inf if self.stop is None else self.stop
 
     def shares(self, other: Part) -> bool:
-        ends = [math.inf if part.stop is None else part.stop for part in (self, other)]
-        return self.split == other.split and max(self.start, other.start) < min(ends)
+        first, end = max(self.start, other.start), min(self.end, other.end)
+        return self.split == other.split and first < end
 
     def rows(self, files: IterableDataset, chance: random.Random | None = None) -> Iterator[Row]:
         """The rows, file by file; of a whole split in an order of the files drawn by `chance`."""
@@ -164,15 +164,24 @@ def open_source(config: TrialConfig) -> Source:
         held = list(held_out.rows(files[held_out.split]))
     except reading.UNREADABLE as error:
         raise _unreadable(error, 0) from error
-    for rows, what in ((first, config.split), (held, f"the rows to evaluate on, {held_out}")):
-        if not rows:
-            raise TrialError("EmptyDataset", f"There are no rows in {what}.")
+    if not held:
+        raise TrialError(
+            "EmptyDataset",
+            f"There are no rows to evaluate on in {config.eval_split or held_out.split!r}.",
+        )
+    if not first and held_out.split == train.split and not config.eval_split:
+        raise TrialError(
+            "EmptyDataset",
+            f"The first {len(held)} rows of {config.split!r} are evaluated on, and there are no "
+            "more to train on; leave out --streaming, or give an --eval-split.",
+        )
+    if not first:
+        raise TrialError("EmptyDataset", f"There are no rows in {config.split!r}.")
     rows = files[train.split]
     features = rows.features or Dataset.from_list([*first, *held]).features
     splits = {"train": _table(first, features), "validation": _table(held, features)}
-    known = train.size
-    if known is None and (size := counts.get(train.split)) is not None:
-        known = max(0, size - train.start)
+    end = min(train.end, counts.get(train.split, math.inf))
+    known = max(0, int(end) - train.start) if end < math.inf else None
     local = replace(config, split="train", eval_split="validation", test_split=None)
     return Source(splits, local, known, rows, train, features)
 
@@ -190,12 +199,13 @@ def _evaluation(
             (each for each in data.EVAL_SPLITS if each in files and each not in taken), None
         )
         if name is None:
-            cut = train.start + data.MAX_EVAL_ROWS
+            cut = int(min(train.start + data.MAX_EVAL_ROWS, train.end))
             held_out = Part(train.split, train.start, cut)
             train = replace(train, start=cut)
         else:
             held_out = Part(name, 0, data.MAX_EVAL_ROWS)
-    named = [("training", config.split, train), ("evaluation", config.eval_split, held_out)]
+    evaluated = config.eval_split or f"{held_out.split}[{held_out.start}:{held_out.stop}]"
+    named = [("training", config.split, train), ("evaluation", evaluated, held_out)]
     named += [("test", config.test_split, test)] if test else []
     for (one, first, part), (other, second, rest) in itertools.combinations(named, 2):
         if part.shares(rest):

@@ -14,9 +14,7 @@ import numpy as np
 
 from trainer.errors import TrialError
 from trainer.prompts import Piece
-
-NO_LABEL = -100
-Features = dict[str, Any]
+from trainer.tasks.base import NO_LABEL, Features
 
 
 def tokenized(

@@ -140,7 +140,7 @@ def prepare(
     processor = task.load_processor(weights)
     set_seed(args.seed)  # NB: before the head and the LoRA matrices are drawn.
     network = task.load_network(weights, processor)
-    task = task.knowing(network)
+    task = task.knowing(network, recorder.warn)
     max_length = task.longest(config.max_length, processor, network, recorder.warn)
     network = _for_training(network, config, args, settings, task.heads(network))
     key = cache.key(config, max_length, fingerprint, weights.tokenizer)

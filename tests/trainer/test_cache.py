@@ -194,6 +194,7 @@ def test_the_key_is_of_all_that_changes_the_rows_and_of_nothing_else(
 
     usual = mark()
     assert mark('--training-parameters={"learning_rate": 1}', "--method=full") == usual
+    assert mark('--training-parameters={"mlm_probability": 0.3}', "--seed=7") == usual
     assert mark("--model-uri=elsewhere", folder=tiny_bert) == usual, "the files count"
     others = [
         mark("--split=train[:10]"),

@@ -241,6 +241,9 @@ def test_rows_with_nothing_to_learn_are_left_out_and_said() -> None:
     assert said[0] == "1 of 2 rows to train on have nothing to learn and were left out."
     with pytest.raises(TrialError, match="None of 1 rows to train on has anything to learn"):
         encoded({"text": ["a"]}, tokenizer=without_end)
+    task, _ = read({"text": ["two"]})
+    part = Dataset.from_dict({"text": ["", "a"]})
+    assert task.encode_rows(part, without_end, 512) == [], "of a stream, other parts may have some"
 
 
 @pytest.mark.parametrize(
@@ -250,6 +253,7 @@ def test_rows_with_nothing_to_learn_are_left_out_and_said() -> None:
         ({"text": [1]}, (), "The column 'text' holds Value('int64'), not text"),
         ({"messages": ["hi"]}, (), "The column 'messages' holds Value('string'), not messages"),
         ({"messages": [[{"x": "hi"}]]}, (), "The column 'messages' holds \"{'x': 'hi'}\""),
+        ({"messages": [[{"role": None, "content": "hi"}]]}, (), "The column 'messages' holds \"{'"),
         ({"text": ["x"]}, ('--columns={"txt": "text"}',), "A language model has no use for a"),
     ],
 )

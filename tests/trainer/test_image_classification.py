@@ -204,7 +204,7 @@ def test_the_saved_model_says_what_it_said_in_training(
 
 
 def config(*flags: str) -> TrialConfig:
-    basic = ["--output-dir=out", f"--transformer-type={IMAGE_CLASSIFICATION}"]
+    basic = ["--output-dir=out", "--dataset=.", f"--transformer-type={IMAGE_CLASSIFICATION}"]
     return read_config(trial_parser().parse_args([*basic, *flags]))
 
 
@@ -247,6 +247,9 @@ def test_pictures_are_files_or_bytes_or_of_datasets_own_kind(
         task, said = read(table, f"--dataset={tmp_path}")
         assert said == []
         assert task.train.pictures.picture(0).tobytes() == pillow.open(io.BytesIO(data)).tobytes()
+    (tmp_path / "rows.csv").touch()
+    task, said = read(tables[1], f"--dataset=file://{tmp_path}/rows.csv")
+    assert len(task.train.labels) == 16 and said == [], "names of files are beside the file"
     task, _ = read(
         Dataset.from_dict({"x": [data] * 20, "y": LABELS}),
         '--columns={"image": "x", "label": "y"}',

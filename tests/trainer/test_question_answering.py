@@ -93,8 +93,8 @@ def test_what_cannot_be_used_is_left_out_and_counted() -> None:
     assert ("Ann lives",) in golds(task), "one answer of two is where it is said to be"
     assert said == [
         "2 of 20 rows of 'train' lack a question or a context and were left out.",
-        "In 1 of 20 rows of 'train' the answer is not in the context at its start; they were left "
-        "out.",
+        "1 of 20 rows of 'train' have an answer that is not in the context at its start and were "
+        "left out.",
     ]
 
 
@@ -113,6 +113,18 @@ def test_what_cannot_be_used_is_left_out_and_counted() -> None:
         ),
         ({"answers": TOWNS}, (), "BadColumn", "The column 'answers' holds Value('string'); needed"),
         ({"context": [1] * 20}, (), "BadColumn", "The column 'context' holds Value('int64'), not"),
+        (
+            {"answers": [], "answer": [1990] * 20, "answer_start": [13] * 20},
+            (),
+            "BadColumn",
+            "An answer is 1990, not text; save answers as text.",
+        ),
+        (
+            {"answers": [], "answer": TOWNS, "answer_start": TOWNS},
+            (),
+            "BadColumn",
+            "An answer starts at 'Oslo'; needed is the number of a character.",
+        ),
         (
             {"answers": [{"text": ["Oslo"], "answer_start": [0]}] * 20},
             (),

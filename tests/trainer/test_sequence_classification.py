@@ -102,7 +102,9 @@ def test_labels_of_any_kind_become_indices(
             ("--num-labels", "3"),
             "has 4 labels (a, b, c, d), but --num-labels",
         ),
-        ([0.5, 0.25, 0.1, 1.0], (), "holds fractions such as 0.1: scores, not labels"),
+        ([0.5, 0.25, 0.1, 0.0], (), "holds fractions such as 0.1: scores, not labels"),
+        ([0.0, 1.0, float("inf"), 1.0], (), "holds fractions such as inf: scores, not labels"),
+        ([0.0, 1.0, float("nan"), 1.0], (), "holds fractions such as nan: scores, not labels"),
         ([[0], [1], [0], [1]], (), "does not hold one label per row"),
         (["a", "a", "a", "a"], (), "All rows have the same 'label', 'a'; a classifier needs two"),
     ],
@@ -138,13 +140,18 @@ def test_rows_without_annotation_are_refused() -> None:
 
 
 def test_incomplete_rows_are_left_out_and_counted() -> None:
-    texts: list[Any] = [None, *TEXTS[1:]]
+    texts: list[Any] = [None, "", " \n", *TEXTS[3:]]
     labels: list[Any] = [*LABELS[:-1], None]
     task, said = prepared({"train": table(text=texts, label=labels)})
-    assert len(task.train.texts) + len(task.eval.texts) == 18
-    assert said == ["2 of 20 rows of 'train' lack a text or a label and were left out."]
+    assert len(task.train.texts) + len(task.eval.texts) == 16
+    assert said == ["4 of 20 rows of 'train' lack a text or a label and were left out."]
     with pytest.raises(TrialError, match="No row of 'train' has both"):
         prepared({"train": table(text=[None, "a"], label=["x", None])})
+
+
+def test_a_part_of_a_stream_without_texts_gives_no_rows() -> None:
+    task, _ = prepared({"train": table(text=TEXTS, label=LABELS)})
+    assert task.encode_rows(table(text=["", None], label=[0, 1]), None, 8) == []
 
 
 def test_a_large_evaluation_split_that_nobody_asked_for_is_cut_to_2000_rows() -> None:

@@ -104,7 +104,7 @@ def test_rows_to_evaluate_on_are_not_trained_on(
     count: int | None,
 ) -> None:
     if held_out is None:
-        with pytest.raises(TrialError, match="There are no rows in test"):
+        with pytest.raises(TrialError, match="The first 100 rows of 'test' are evaluated on"):
             streaming.open_source(asked(folder, *flags))
         return
     source = streaming.open_source(asked(folder, *flags))
@@ -122,6 +122,22 @@ def test_without_a_split_for_it_the_first_2000_rows_evaluate_and_are_skipped(
     assert [number(row) for row in source.splits["validation"]] == list(range(2000))
     assert source.count == 500
     assert sorted(numbers(source, 500)) == list(range(2000, 2500))
+
+
+def test_a_part_that_is_longer_than_the_data_has_as_many_rows_as_there_are(tmp_path: Path) -> None:
+    rows(2500).to_parquet(tmp_path / "a.parquet")
+    source = streaming.open_source(asked(tmp_path / "a.parquet", "--split=train[:100000]"))
+    assert source.count == 500
+
+
+def test_rows_beyond_the_split_are_not_evaluated_on(tmp_path: Path) -> None:
+    rows(2500).to_parquet(tmp_path / "a.parquet")
+    few = asked(tmp_path / "a.parquet", "--split=train[:1000]", "--test-split=train[1000:]")
+    with pytest.raises(TrialError, match=r"The first 1000 rows of 'train.:1000.' are evaluated on"):
+        streaming.open_source(few)
+    shared = asked(tmp_path / "a.parquet", "--test-split=train[:100]")
+    with pytest.raises(TrialError, match=r"the evaluation split 'train\[0:2000\]'"):
+        streaming.open_source(shared)
 
 
 @pytest.mark.parametrize(

@@ -133,7 +133,7 @@ def test_rows_that_cannot_be_used_are_left_out_and_counted() -> None:
     task, said = prepared(table(tokens=tokens, tags=tags))
     assert len(task.train.words) + len(task.eval.words) == 20
     assert said == [
-        "In 1 of 23 rows of 'train' 'tags' is not as long as 'tokens'; they were left out.",
+        "1 of 23 rows of 'train' have 'tags' not as long as 'tokens' and were left out.",
         "2 of 23 rows of 'train' lack words or tags and were left out.",
     ]
 
@@ -179,6 +179,20 @@ def test_words_beyond_max_length_do_not_count_and_that_is_said(pieces: Path) -> 
         "10 of 40 words are beyond max length or have no token, and count neither in training nor "
         "in the scores."
     ]
+
+
+def test_rows_whose_words_have_no_token_are_not_trained_on(pieces: Path) -> None:
+    tokens, tags = [["Ann", "lives"], ["", " "]] * 10, [["A", "O"]] * 20
+    splits = {"train": table(tokens=tokens, tags=tags), "test": table(tokens=tokens, tags=tags)}
+    task = TokenClassification.read(splits, config(), print)
+    tokenizer = task.load_processor(model.Weights(pieces, "pieces"))
+    encoded = task.encode(tokenizer, 16)
+    assert [row["labels"] for row in encoded.train] == [[-100, 0, 1, -100]] * 10
+    assert len(encoded.eval) == 20
+    splits["train"] = splits["train"].select(range(1, 20, 2))
+    with pytest.raises(TrialError, match="No word of the rows to train on has a token") as caught:
+        TokenClassification.read(splits, config(), print).encode(tokenizer, 16)
+    assert caught.value.reason == "EmptyDataset"
 
 
 def test_a_byte_level_tokenizer_takes_words_as_after_a_space(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
 """What a transformer type decides: its rows and columns, its head, its batches, and how it scores.
 
-Everything else is the same for all of them. Labels are -100 where they do not count. A task gives
-every row `labels` of a fixed meaning (one per row, or one per token, …) and `logits` to match, with
-one more dimension, the classes; the loss is the cross-entropy between them.
+Everything else is the same for all of them. Labels are NO_LABEL where they do not count. A task
+gives every row `labels` of a fixed meaning (one per row, or one per token, …) and `logits` to
+match, with one more dimension, the classes; the loss is the cross-entropy between them.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from datasets import Dataset
 
 from trainer import model
 from trainer.config import TrialConfig
-from trainer.model import Weights
+from trainer.model import Warn, Weights
 from trainer.reading import Splits
 
+NO_LABEL = -100  # PyTorch's mark for a label that does not count
 Features = dict[str, Any]
-Warn = Callable[[str], None]
 Collator = Callable[[list[Features]], Mapping[str, torch.Tensor]]
 
 
@@ -76,8 +76,8 @@ class Task(ABC):
         """Tokens per row: what was asked, or what the model can take if that is less."""
         return model.longest(asked, processor, network, warn)
 
-    def knowing(self, network: Any) -> Self:
-        """This task, for that network (LoRA may be around it); or TrialError if it cannot be."""
+    def knowing(self, network: Any, warn: Warn) -> Self:
+        """This task, for that network as it was loaded; or TrialError if it cannot be."""
         return self
 
     @abstractmethod
@@ -122,7 +122,7 @@ class Task(ABC):
     def score(self, found: tuple[np.ndarray, ...], labels: np.ndarray) -> dict[str, float]:
         """The task's metrics, as `config.TASK_METRICS` names them, of all rows' digests and labels.
 
-        Rows of different lengths are filled with -100.
+        Rows of different lengths are filled with NO_LABEL.
         """
 
     def of_loss(self, loss: float) -> dict[str, float]:

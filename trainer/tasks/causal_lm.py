@@ -18,9 +18,8 @@ from trainer.conversations import Layout, Turns, check_layout, find_layout
 from trainer.errors import TrialError
 from trainer.model import Weights
 from trainer.reading import Splits
-from trainer.tasks.base import Collator, Encoded, Features, Task, Warn
+from trainer.tasks.base import NO_LABEL, Collator, Encoded, Features, Task, Warn
 
-NO_LABEL = tokens.NO_LABEL
 PACKING_TOLERANCE = 1e-3
 PLAINLY = (
     "The tokenizer has no chat template, so turns are written plainly, as `User: …` and "
@@ -68,7 +67,7 @@ class CausalLM(Task):
         network.config.use_cache = False  # NB: with a cache a model does not see what is packed.
         return network
 
-    def knowing(self, network: Any) -> Self:
+    def knowing(self, network: Any, warn: Warn) -> Self:
         if self.packs:
             check_packing(network)
         taken = inspect.signature(network.forward).parameters
@@ -84,6 +83,11 @@ class CausalLM(Task):
         plainly = template != self.layout.template(self.prompt_template, processor)
         train, notes = self._rows(self.train, "train on", template, processor, max_length)
         held_out, more = self._rows(self.eval, "evaluate on", template, processor, max_length)
+        for found, rows, what in ((train, self.train, "train"), (held_out, self.eval, "evaluate")):
+            if not found:
+                raise TrialError(
+                    "EmptyDataset", f"None of {len(rows)} rows to {what} on has anything to learn."
+                )
         facts = {
             "prompt_template": template,
             "tokens": sum(len(row["input_ids"]) for row in train),
@@ -120,8 +124,6 @@ class CausalLM(Task):
         notes = []
         if too_long := sum(len(ids) > limit for ids, _ in whole):
             notes.append(f"{too_long} {of} are longer than {limit} tokens and were cut.")
-        if not found:
-            raise TrialError("EmptyDataset", f"None {of} has anything to learn.")
         if left_out := len(rows) - len(found):
             notes.append(f"{left_out} {of} have nothing to learn and were left out.")
         return found, notes
@@ -160,11 +162,8 @@ def _complete(rows: Dataset, layout: Layout, spec: str, warn: Warn) -> Dataset:
     check_layout(rows, layout, f"split {spec!r}")
     kept = [i for i, turns in enumerate(layout.read(rows)) if turns]
     columns = " and ".join(repr(layout.columns[key]) for key in layout.form.needed)
-    if not kept:
-        raise TrialError("EmptyDataset", f"No row of {spec!r} has {columns}.")
-    if dropped := len(rows) - len(kept):
-        warn(f"{dropped} of {len(rows)} rows of {spec!r} lack {columns} and were left out.")
-    return rows.select(kept) if dropped else rows
+    lost = {f"lack {columns}": len(rows) - len(kept)}
+    return data.usable(rows, kept, spec, lost, f"No row of {spec!r} has {columns}.", warn)
 
 
 def _turns(rows: Dataset, layout: Layout) -> tuple[Turns, ...]:

@@ -14,7 +14,7 @@ from transformers import AutoModelForImageClassification, default_data_collator
 
 from trainer import data, lora, model
 from trainer.arguments import renamed
-from trainer.columns import check_column, find_column
+from trainer.columns import cells, check_column, find_column
 from trainer.config import TrialConfig
 from trainer.errors import TrialError
 from trainer.labels import (
@@ -77,12 +77,12 @@ class ImageClassification(Task):
             splits,
             config,
             complete=lambda rows, spec: _complete(rows, image, label, folder, spec, warn),
-            strata=lambda rows: rows[label],
+            strata=lambda rows: cells(rows, label),
         )
         names, index = labels_of(train, held_out, label, config.num_labels)
-        warn_if_single(train[label], config.split, warn)
+        warn_if_single(cells(train, label), config.split, warn)
         both = (
-            Rows(find(rows, image, folder), tuple(index[value] for value in rows[label]))
+            Rows(find(rows, image, folder), tuple(index[value] for value in cells(rows, label)))
             for rows in (train, held_out)
         )
         return cls(*both, names, config.augment, config.seed)
@@ -168,8 +168,8 @@ def _image_column(rows: Dataset, config: TrialConfig) -> str:
 
 def _folder(config: TrialConfig) -> Path:
     """Where names of files in a dataset begin: beside its file, or in its folder."""
-    path = Path(config.dataset).expanduser()
-    return path.resolve() if path.is_dir() else path.resolve().parent
+    path = data.dataset_path(config.dataset, config.s3)
+    return path if path.is_dir() else path.parent
 
 
 def _complete(
@@ -181,18 +181,11 @@ def _complete(
     if not isinstance(rows.features[label], (ClassLabel, Value)):
         raise TrialError("LabelMismatch", f"The column {label!r} does not hold one label per row.")
     pictures = find(rows, image, folder)
-    labelled = [i for i, value in enumerate(rows[label]) if value is not None]
+    labelled = [i for i, value in enumerate(cells(rows, label)) if value is not None]
     kept = [i for i in labelled if pictures.is_readable(i)]
-    if not kept:
-        raise TrialError(
-            "EmptyDataset",
-            f"No row of {spec!r} has both a {label!r} and a picture in {image!r} that can be read.",
-        )
     lost = {
         "have no label": len(rows) - len(labelled),
         "have a picture that is missing or cannot be read": len(labelled) - len(kept),
     }
-    for what, count in lost.items():
-        if count:
-            warn(f"{count} of {len(rows)} rows of {spec!r} {what} and were left out.")
-    return rows.select(kept) if len(kept) < len(rows) else rows
+    none = f"No row of {spec!r} has both a {label!r} and a picture in {image!r} that can be read."
+    return data.usable(rows, kept, spec, lost, none, warn)

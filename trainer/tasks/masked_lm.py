@@ -4,7 +4,7 @@ evaluation, and how the hidden tokens are scored."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -13,14 +13,14 @@ from datasets import Dataset
 from transformers import AutoModelForMaskedLM
 
 from trainer import data, model
-from trainer.columns import check_column, find_column, is_text
+from trainer.columns import cells, check_text, find_column
 from trainer.config import OWN_DEFAULTS, TrialConfig
 from trainer.conversations import USUAL
 from trainer.errors import TrialError
 from trainer.model import Weights
 from trainer.reading import Splits
-from trainer.tasks.base import Collator, Encoded, Features, Task, Warn
-from trainer.tokens import NO_LABEL, perplexity, right_tokens
+from trainer.tasks.base import NO_LABEL, Collator, Encoded, Features, Task, Warn
+from trainer.tokens import perplexity, right_tokens
 
 HIDDEN, REPLACED = 0.8, 0.1  # of the tokens to be told: by the mask, by any other; the rest stays
 
@@ -37,7 +37,6 @@ class MaskedLM(Task):
     eval: tuple[str, ...]
     probability: float
     seed: int
-    warn: Warn = field(compare=False, repr=False)
 
     peft_task_type: ClassVar[str | None] = None
     for_collator: ClassVar[tuple[str, ...]] = ("row",)
@@ -51,8 +50,8 @@ class MaskedLM(Task):
             complete=lambda rows, spec: _complete(rows, column, spec, warn),
             strata=lambda rows: [0] * len(rows),
         )
-        texts = (tuple(rows[column]) for rows in (train, held_out))
-        return cls(*texts, config.mlm_probability, config.seed, warn)
+        texts = (tuple(cells(rows, column)) for rows in (train, held_out))
+        return cls(*texts, config.mlm_probability, config.seed)
 
     def counts(self) -> dict[str, Any]:
         return {"train": len(self.train), "eval": len(self.eval)}
@@ -68,13 +67,15 @@ class MaskedLM(Task):
         return tokenizer
 
     def load_network(self, weights: Weights, processor: Any) -> Any:
-        network = model.load(AutoModelForMaskedLM, weights)
+        return model.load(AutoModelForMaskedLM, weights)
+
+    def knowing(self, network: Any, warn: Warn) -> Self:
         if self.heads(network):
-            self.warn(
-                f"The model {weights.uri!r} has no head that tells hidden tokens, so a new one is "
-                "trained; its perplexity begins near the size of the vocabulary."
+            warn(
+                "The model has no head that tells hidden tokens, so a new one is trained; its "
+                "perplexity begins near the size of the vocabulary."
             )
-        return network
+        return self
 
     def heads(self, network: Any) -> Sequence[str]:
         return _fresh_modules(network, network.missing_keys)
@@ -106,18 +107,10 @@ TASK = MaskedLM
 
 
 def _complete(rows: Dataset, column: str, spec: str, warn: Warn) -> Dataset:
-    check_column(rows, column, f"split {spec!r}")
-    if not is_text(rows.features[column]):
-        raise TrialError(
-            "BadColumn",
-            f"The column {column!r} holds {rows.features[column]}, not text; name another one.",
-        )
-    kept = [i for i, text in enumerate(rows[column]) if text and not text.isspace()]
-    if not kept:
-        raise TrialError("EmptyDataset", f"No row of {spec!r} has a {column!r}.")
-    if dropped := len(rows) - len(kept):
-        warn(f"{dropped} of {len(rows)} rows of {spec!r} have no text and were left out.")
-    return rows.select(kept) if dropped else rows
+    check_text(rows, column, f"split {spec!r}")
+    kept = [i for i, text in enumerate(cells(rows, column)) if text and not text.isspace()]
+    lost = {"have no text": len(rows) - len(kept)}
+    return data.usable(rows, kept, spec, lost, f"No row of {spec!r} has a {column!r}.", warn)
 
 
 def _fresh_modules(network: Any, missing: Sequence[str]) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from transformers import AutoModelForQuestionAnswering
 
 from trainer import data, model, spans
 from trainer.casting import cast
+from trainer.columns import cells
 from trainer.config import TrialConfig
 from trainer.errors import TrialError
 from trainer.model import Weights
@@ -83,7 +84,7 @@ class QuestionAnswering(Task):
             config,
             complete=lambda rows, spec: usable(rows, columns, spec, warn),
             strata=lambda rows: [not each.answers for each in questions(rows, columns)],
-            groups=lambda rows: rows[columns.context],
+            groups=lambda rows: cells(rows, columns.context),
         )
         return cls(tuple(questions(train, columns)), tuple(questions(held_out, columns)))
 

@@ -12,7 +12,7 @@ from datasets import ClassLabel, Dataset, Value
 from transformers import AutoModelForSequenceClassification, DataCollatorWithPadding
 
 from trainer import data, lora, model
-from trainer.columns import cells, check_column, find_column, is_text
+from trainer.columns import cells, check_column, check_text, find_column
 from trainer.config import TrialConfig
 from trainer.errors import TrialError
 from trainer.labels import (
@@ -107,10 +107,8 @@ class SequenceClassification(Task):
                 "to train on nor those to evaluate on have; shuffle the data.",
             )
         names = (self.text_column, self.label_column)
-        pairs = zip(*(cells(rows, name) for name in names), strict=True)
-        whole = [i for i, pair in enumerate(pairs) if None not in pair]
-        found = _rows(rows.select(whole), *names, index)
-        return encode(found, processor, max_length)
+        found = _rows(rows.select(_whole(rows, *names)), *names, index)
+        return encode(found, processor, max_length) if found.texts else []
 
     def _all_labels(self) -> dict[Any, int]:
         """The index of each value that may come, also of those that no row has had so far."""
@@ -133,25 +131,25 @@ TASK = SequenceClassification
 
 def _complete(rows: Dataset, text: str, label: str, spec: str, warn: Warn) -> Dataset:
     """The rows that have both a text and a label; none left is EmptyDataset."""
-    for column in (text, label):
-        check_column(rows, column, f"split {spec!r}")
-    if not is_text(rows.features[text]):
-        raise TrialError(
-            "BadColumn",
-            f"The column {text!r} holds {rows.features[text]}, not text; name another one.",
-        )
+    check_text(rows, text, f"split {spec!r}")
+    check_column(rows, label, f"split {spec!r}")
     if not isinstance(rows.features[label], (ClassLabel, Value)):
         raise TrialError("LabelMismatch", f"The column {label!r} does not hold one label per row.")
+    kept = _whole(rows, text, label)
+    lost = {"lack a text or a label": len(rows) - len(kept)}
+    none = f"No row of {spec!r} has both a {text!r} and a {label!r}."
+    return data.usable(rows, kept, spec, lost, none, warn)
+
+
+def _whole(rows: Dataset, text: str, label: str) -> list[int]:
+    """Which rows have a label and a text that is more than white space: of an empty one, some
+    models have no token to classify it by."""
     pairs = zip(cells(rows, text), cells(rows, label), strict=True)
-    kept = [
-        i for i, (value, answer) in enumerate(pairs) if value is not None and answer is not None
+    return [
+        i
+        for i, (words, value) in enumerate(pairs)
+        if words and not words.isspace() and value is not None
     ]
-    dropped = len(rows) - len(kept)
-    if not kept:
-        raise TrialError("EmptyDataset", f"No row of {spec!r} has both a {text!r} and a {label!r}.")
-    if dropped:
-        warn(f"{dropped} of {len(rows)} rows of {spec!r} lack a text or a label and were left out.")
-    return rows.select(kept) if dropped else rows
 
 
 def _rows(rows: Dataset, text: str, label: str, index: dict[Any, int]) -> Rows:

@@ -13,19 +13,18 @@ from datasets import ClassLabel, Dataset, LargeList, List, Value
 from transformers import AutoModelForTokenClassification, DataCollatorForTokenClassification
 
 from trainer import data, model
-from trainer.columns import cells, check_column, find_column
+from trainer.columns import cells, check_column, find_column, is_text
 from trainer.config import TrialConfig
 from trainer.entities import OUTSIDE, entity_scores, is_scheme
 from trainer.errors import TrialError
-from trainer.labels import named
+from trainer.labels import head_options, named
 from trainer.model import Weights
 from trainer.reading import Splits
-from trainer.tasks.base import Collator, Encoded, Features, Task, Warn
+from trainer.tasks.base import NO_LABEL, Collator, Encoded, Features, Task, Warn
 from trainer.tasks.sequence_classification import by_length
 
 TOKENS_COLUMNS = ("tokens", "words")
 TAGS_COLUMNS = ("ner_tags", "tags", "labels", "pos_tags")
-IGNORED = -100
 
 
 @dataclass(frozen=True)
@@ -90,15 +89,7 @@ class TokenClassification(Task):
         return tokenizer
 
     def load_network(self, weights: Weights, processor: Any) -> Any:
-        names = self.names
-        network = model.load(
-            AutoModelForTokenClassification,
-            weights,
-            num_labels=len(names),
-            id2label=dict(enumerate(names)),
-            label2id={name: i for i, name in enumerate(names)},
-            ignore_mismatched_sizes=True,
-        )
+        network = model.load(AutoModelForTokenClassification, weights, **head_options(self.names))
         network.config.pad_token_id = processor.pad_token_id
         return network
 
@@ -106,13 +97,17 @@ class TokenClassification(Task):
         train = encode(self.train, processor, max_length)
         held_out = encode(self.eval, processor, max_length)
         marked = (row["labels"] for row in (*train, *held_out))
-        kept = sum(label != IGNORED for labels in marked for label in labels)
+        kept = sum(label != NO_LABEL for labels in marked for label in labels)
         total = sum(len(tags) for rows in (self.train, self.eval) for tags in rows.tags)
         notes = [
             f"{total - kept} of {total} words are beyond max length or have no token, and count "
             "neither in training nor in the scores."
         ]
-        return Encoded(train, by_length(held_out), notes=notes if kept < total else ())
+        # NB: a step of rows without a label has no loss.
+        learned = [row for row in train if set(row["labels"]) != {NO_LABEL}]
+        if not learned:
+            raise TrialError("EmptyDataset", "No word of the rows to train on has a token.")
+        return Encoded(learned, by_length(held_out), notes=notes if kept < total else ())
 
     def collator(self, processor: Any) -> Collator:
         return DataCollatorForTokenClassification(processor)
@@ -138,7 +133,7 @@ def _complete(rows: Dataset, tokens: str, tags: str, spec: str, warn: Warn) -> D
                 "row; name another one.",
             )
     held = rows.features[tokens].feature
-    if held not in (Value("string"), Value("large_string")):
+    if not is_text(held):
         raise TrialError("BadColumn", f"The column {tokens!r} holds lists of {held}, not of words.")
     if not isinstance(rows.features[tags].feature, (ClassLabel, Value)):
         raise TrialError("LabelMismatch", f"The column {tags!r} does not hold one tag per word.")
@@ -151,20 +146,12 @@ def _complete(rows: Dataset, tokens: str, tags: str, spec: str, warn: Warn) -> D
         else:
             uneven += 1
     lacking = len(rows) - len(kept) - uneven
-    if not kept:
-        raise TrialError(
-            "EmptyDataset",
-            f"No row of {spec!r} can be used: {lacking} of {len(rows)} lack words or tags, and in "
-            f"{uneven} {tags!r} is not as long as {tokens!r}.",
-        )
-    if uneven:
-        warn(
-            f"In {uneven} of {len(rows)} rows of {spec!r} {tags!r} is not as long as {tokens!r}; "
-            "they were left out."
-        )
-    if lacking:
-        warn(f"{lacking} of {len(rows)} rows of {spec!r} lack words or tags and were left out.")
-    return rows.select(kept) if len(kept) < len(rows) else rows
+    lost = {f"have {tags!r} not as long as {tokens!r}": uneven, "lack words or tags": lacking}
+    none = (
+        f"No row of {spec!r} can be used: {lacking} of {len(rows)} lack words or tags, and in "
+        f"{uneven} {tags!r} is not as long as {tokens!r}."
+    )
+    return data.usable(rows, kept, spec, lost, none, warn)
 
 
 def _rows(rows: Dataset, tokens: str, tags: str, index: dict[Any, int]) -> Rows:
@@ -194,7 +181,7 @@ def encode(rows: Rows, tokenizer: Any, max_length: int | None) -> list[Features]
 def aligned(words: Sequence[int | None], tags: Sequence[int]) -> list[int]:
     """For each token, given the word it belongs to, the tag of a word that begins there or -100."""
     firsts = {word: i for i, word in reversed(list(enumerate(words))) if word is not None}
-    labels = [IGNORED] * len(words)
+    labels = [NO_LABEL] * len(words)
     for word, position in firsts.items():
         labels[position] = tags[word]
     return labels
@@ -208,7 +195,7 @@ def scores(found: np.ndarray, labels: np.ndarray, names: Sequence[str]) -> dict[
     Args:
         found, labels: the tags of each token, (rows, length); -100 in `labels` does not count.
     """
-    counted = labels != IGNORED
+    counted = labels != NO_LABEL
     right = found[counted] == labels[counted]
     accuracy = {"accuracy": float(right.mean()) if len(right) else 0.0}
     if not is_scheme(names):
