@@ -113,7 +113,7 @@ class Trials:
         seconds = self._spec.trial_active_deadline_seconds
         verdict = Verdict(
             condition=TrialCondition.FAILED,
-            reason="Deadline",
+            reason="DeadlineExceeded",
             message=f"The trial took longer than {seconds} seconds.",
         )
         for one in self.running.values():
