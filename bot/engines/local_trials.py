@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,6 +15,7 @@ from bot.engines.local_process import LOG_FILE, TrialProcess, read, tail
 from bot.engines.local_status import Live
 from bot.engines.local_tail import LogTail
 from bot.engines.trainer_command import (
+    CHECKPOINTS_FOLDER,
     OBJECTIVE_FILE,
     PROGRAM_DIR,
     RESULT_FILE,
@@ -143,6 +145,11 @@ class Trials:
         """As if a trial had never begun: it is started again, in its folder."""
         (self.folder(number) / RESULT_FILE).unlink(missing_ok=True)
         local_process.forget(self.folder(number))
+
+    def drop_checkpoints(self, number: int) -> None:
+        """Free the disk of what a training that has ended for good would have gone on from."""
+        if not self._spec.is_custom:
+            shutil.rmtree(self.folder(number) / CHECKPOINTS_FOLDER, ignore_errors=True)
 
     def _add(
         self, number: int, process: TrialProcess, since: datetime, devices: tuple[str, ...]
