@@ -138,7 +138,7 @@ class Search:
             self._file.write_ending(self.entry, endings.failed(message, now))
 
     def interrupt(self) -> None:
-        """End what runs so that the next engine takes it up again."""
+        """Ask what runs to end, so that the next engine takes it up again."""
         if self._fetching:
             self._fetching.stop()
         self.trials.interrupt()

@@ -131,9 +131,12 @@ class Trials:
         return min(times, default=None)
 
     def interrupt(self) -> None:
-        """End what runs so that the next engine goes on with it; what has succeeded stays."""
+        """Ask what runs to end within CHECKPOINT_S; `leave` waits for it."""
         for one in self.running.values():
             one.process.stop(CHECKPOINT_S)
+
+    def leave(self) -> None:
+        """Wait for what was interrupted: the next engine goes on with what has not succeeded."""
         for number, one in self.running.items():
             one.process.wait(INTERRUPT_WAIT_S)
             result = read(self.folder(number) / RESULT_FILE)

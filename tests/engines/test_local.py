@@ -301,6 +301,32 @@ def test_an_engine_that_was_shut_down_starts_its_trials_over(
     assert (trial.condition, runs(tmp_path / "ledger")) == (TrialCondition.SUCCEEDED, {"0": 2})
 
 
+@pytest.mark.skipif(local_hardware.cores() < 2, reason="two trials cannot run at once here")
+def test_trials_of_all_experiments_are_asked_to_end_at_the_same_time(
+    local: LocalEngine, tmp_path: Path
+) -> None:
+    slow = python(f"""
+import os, pathlib, signal, time
+
+folder = pathlib.Path({str(tmp_path)!r})
+
+def end(*_):
+    (folder / f"{{os.getpid()}}.asked").write_text(str(time.monotonic()))
+    time.sleep(4)
+    os._exit(1)
+
+def objective(parameters):
+    signal.signal(signal.SIGTERM, end)
+    (folder / f"{{os.getpid()}}.begun").touch()
+    time.sleep(1000)
+""")
+    names = [start(local, a_spec(slow, max_trial_count=1)) for _ in range(2)]
+    until(local, names[0], lambda _: len(list(tmp_path.glob("*.begun"))) == 2)
+    local.shutdown()
+    first, second = (float(file.read_text()) for file in tmp_path.glob("*.asked"))
+    assert abs(first - second) < 2
+
+
 # -- readers, and one engine per folder
 
 
