@@ -42,9 +42,7 @@ REMEDIES: Mapping[str, str] = {
     "parallel_trial_count, give the trials more memory, or let them go on with half the batch: "
     "retry_out_of_memory=true.",
     "Diverged": "Lower the upper end of learning_rate.",
-    "Deadline": "Give trials more time (deadline=…), or fewer rows or epochs.",
-    "DeadlineExceeded": "Nothing was evaluated in time: give trials more time (deadline=…), or "
-    "fewer rows.",
+    "DeadlineExceeded": "Give trials more time (deadline=…), or fewer rows or epochs.",
     "DiskFull": "Free some space, or write less: checkpoints=false.",
     "NotPushed": "Look whether trials may reach Katib's DB manager, or take "
     "metrics_collector=StdOut.",

@@ -34,7 +34,7 @@ KLOG = re.compile(r"([IWEF])\d{4} [\d:.]+ +\d+ [\w./-]+\.go:\d+\] ?")
 TRIAL_FAILED = "Failed to wait for worker container"
 # How a kubelet and the control plane end a whole pod: our word for each of their reasons.
 POD_REASONS = {
-    "DeadlineExceeded": ("Deadline", "The trial ran longer than its deadline."),
+    "DeadlineExceeded": ("DeadlineExceeded", "The trial ran longer than its deadline."),
     "Evicted": ("Evicted", "The trial's pod was evicted from its node."),
     "Preempting": ("Preempted", "The trial's pod had to make room for a more important one."),
     "Preempted": ("Preempted", "The trial's pod had to make room for a more important one."),

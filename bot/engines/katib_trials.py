@@ -17,9 +17,9 @@ from bot.status import Observation, TrialCondition, TrialStatus
 
 JOB_REASON = ". Job reason: "
 JOB_MESSAGE = ". Job message: "
-# How Kubernetes and the training operator say that a trial took too long, and our word for it.
-TOO_LATE = ("DeadlineExceeded", "longer than specified deadline")
-DEADLINE = "Deadline"
+# How Kubernetes and the training operator say that a trial took too long; the first is our word.
+DEADLINE = "DeadlineExceeded"
+TOO_LATE = (DEADLINE, "longer than specified deadline")
 SUSPICIOUS_ZERO = "SuspiciousZero"
 
 

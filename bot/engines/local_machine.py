@@ -236,9 +236,12 @@ class Machine:
         raise NotFoundError(f"`{name}` has no trial `{trial}`.")
 
     def shutdown(self) -> None:
-        """End, running trials too: the next engine starts them over."""
-        for search in self._active():
+        """End, running trials too, all at once: the next engine goes on with them."""
+        searches = self._active()
+        for search in searches:
             search.interrupt()
+        for search in searches:
+            search.trials.leave()
         self._closing = True
 
     def _find(self, name: str) -> Search:

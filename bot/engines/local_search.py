@@ -138,7 +138,7 @@ class Search:
             self._file.write_ending(self.entry, endings.failed(message, now))
 
     def interrupt(self) -> None:
-        """End what runs so that the next engine takes it up again."""
+        """Ask what runs to end, so that the next engine takes it up again."""
         if self._fetching:
             self._fetching.stop()
         self.trials.interrupt()
@@ -189,6 +189,7 @@ class Search:
 
     def _tell(self, number: int, remains: Remains, verdict: Verdict | None, now: datetime) -> None:
         end = outcome(self.spec, remains, verdict, now)
+        self.trials.drop_checkpoints(number)  # first: on a full disk nothing can be written down
         self._file.end_trial(self.entry, number, end)
 
     def _fetch(self, now: datetime) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,6 +15,7 @@ from bot.engines.local_process import LOG_FILE, TrialProcess, read, tail
 from bot.engines.local_status import Live
 from bot.engines.local_tail import LogTail
 from bot.engines.trainer_command import (
+    CHECKPOINTS_FOLDER,
     OBJECTIVE_FILE,
     PROGRAM_DIR,
     RESULT_FILE,
@@ -113,7 +115,7 @@ class Trials:
         seconds = self._spec.trial_active_deadline_seconds
         verdict = Verdict(
             condition=TrialCondition.FAILED,
-            reason="Deadline",
+            reason="DeadlineExceeded",
             message=f"The trial took longer than {seconds} seconds.",
         )
         for one in self.running.values():
@@ -129,9 +131,12 @@ class Trials:
         return min(times, default=None)
 
     def interrupt(self) -> None:
-        """End what runs so that the next engine goes on with it; what has succeeded stays."""
+        """Ask what runs to end within CHECKPOINT_S; `leave` waits for it."""
         for one in self.running.values():
             one.process.stop(CHECKPOINT_S)
+
+    def leave(self) -> None:
+        """Wait for what was interrupted: the next engine goes on with what has not succeeded."""
         for number, one in self.running.items():
             one.process.wait(INTERRUPT_WAIT_S)
             result = read(self.folder(number) / RESULT_FILE)
@@ -143,6 +148,11 @@ class Trials:
         """As if a trial had never begun: it is started again, in its folder."""
         (self.folder(number) / RESULT_FILE).unlink(missing_ok=True)
         local_process.forget(self.folder(number))
+
+    def drop_checkpoints(self, number: int) -> None:
+        """Free the disk of what a training that has ended for good would have gone on from."""
+        if not self._spec.is_custom:
+            shutil.rmtree(self.folder(number) / CHECKPOINTS_FOLDER, ignore_errors=True)
 
     def _add(
         self, number: int, process: TrialProcess, since: datetime, devices: tuple[str, ...]

@@ -26,6 +26,7 @@ from bot.status import Observation
 PROGRAM_DIR = Path(__file__).resolve().parents[2]
 OBJECTIVE_FILE = "objective.py"
 RESULT_FILE = "result.json"
+CHECKPOINTS_FOLDER = "checkpoints"
 # What an exit code means when there is no result to say it better.
 EXIT_REASONS: Mapping[int, str] = {
     2: "BadParameter",

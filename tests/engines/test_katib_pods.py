@@ -227,8 +227,8 @@ def test_a_collector_that_failed_alone_is_why() -> None:
                 "reason": "DeadlineExceeded",
                 "message": "Pod was active on the node longer than the specified deadline",
             },
-            ("Deadline", "The trial ran longer than its deadline. Pod was active on the node "
-             "longer than the specified deadline."),
+            ("DeadlineExceeded", "The trial ran longer than its deadline. Pod was active on the "
+             "node longer than the specified deadline."),
         ),
         (
             {"reason": "Evicted", "message": "The node was low on resource: ephemeral-storage. "},

@@ -277,7 +277,7 @@ def test_a_trial_that_was_stopped_early_with_a_zero_loss_does_not_win_either() -
                 "Trial has failed. Job message: Job was active longer than specified deadline",
             ),
             End(reason="Killed", message="exit code 143"),
-            "Deadline",
+            "DeadlineExceeded",
             "Job was active longer than specified deadline",
         ),
     ],

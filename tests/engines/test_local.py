@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from bot import spec
-from bot.engines import local_hardware
+from bot.engines import endings, local_hardware
 from bot.engines.base import Query
 from bot.engines.local import LocalEngine
 from bot.engines.local_launch import has_gone
@@ -43,6 +43,7 @@ from tests.engines.contract import (
     until,
 )
 from tests.engines.contract_actions import ActionsContract
+from trainer import checkpoints
 
 SOURCES: dict[Kind, str] = {
     "quick": """
@@ -298,6 +299,32 @@ def test_an_engine_that_was_shut_down_starts_its_trials_over(
     local.shutdown()
     trial = until(local, name, is_over).status.trials[0]
     assert (trial.condition, runs(tmp_path / "ledger")) == (TrialCondition.SUCCEEDED, {"0": 2})
+
+
+@pytest.mark.skipif(local_hardware.cores() < 2, reason="two trials cannot run at once here")
+def test_trials_of_all_experiments_are_asked_to_end_at_the_same_time(
+    local: LocalEngine, tmp_path: Path
+) -> None:
+    slow = python(f"""
+import os, pathlib, signal, time
+
+folder = pathlib.Path({str(tmp_path)!r})
+
+def end(*_):
+    (folder / f"{{os.getpid()}}.asked").write_text(str(time.monotonic()))
+    time.sleep(4)
+    os._exit(1)
+
+def objective(parameters):
+    signal.signal(signal.SIGTERM, end)
+    (folder / f"{{os.getpid()}}.begun").touch()
+    time.sleep(1000)
+""")
+    names = [start(local, a_spec(slow, max_trial_count=1)) for _ in range(2)]
+    until(local, names[0], lambda _: len(list(tmp_path.glob("*.begun"))) == 2)
+    local.shutdown()
+    first, second = (float(file.read_text()) for file in tmp_path.glob("*.asked"))
+    assert abs(first - second) < 2
 
 
 # -- readers, and one engine per folder
@@ -686,6 +713,26 @@ def test_a_training_goes_on_that_was_ended_with_its_engine_and_then_died_with_th
     trial = until(local, name, is_over, patience_s=500).status.trials[0]
     assert trial.condition == TrialCondition.SUCCEEDED, trial
     assert json.loads((folder / "result.json").read_text())["resumed_from_step"] >= 1
+
+
+@pytest.mark.parametrize(
+    ("wanted", "kept"), [(a_training(), False), (a_spec(python(SOURCES["quick"])), True)]
+)
+def test_what_a_training_would_have_gone_on_from_is_removed_when_it_has_ended_for_good(
+    local: LocalEngine, state_dir: Path, wanted: TuneSpec, kept: bool
+) -> None:
+    record = a_record(wanted)
+    file = StudyFile(state_dir)
+    entry = file.create(record.model_copy(update={"submitted": True}))
+    suggest(file.study(entry, sampler(wanted, 1, 0)).ask(), wanted)
+    file.mark_trial(entry, 0, STARTED, {TIME: record.created.isoformat(), "devices": []})
+    file.write_ending(entry, endings.stopped("U1", record.created))
+    file.close()
+    folder = experiment_folder(state_dir, record.name) / "trials" / "0" / checkpoints.FOLDER
+    (folder / "fingerprint" / "0001-step-8").mkdir(parents=True)
+    trial = until(local, start_again(local, record.name), is_over).status.trials[0]
+    assert trial.condition == TrialCondition.KILLED
+    assert folder.exists() == kept
 
 
 @pytest.mark.timeout(600)
