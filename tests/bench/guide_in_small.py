@@ -5,8 +5,9 @@ Kubeflow's guide tunes LoRA for Llama on 1,000 film reviews. Here it is SmolLM2 
 first of which is the known-good one. The same program trains both, head included; the trial with
 the best held-out accuracy wins, and its weights are scored once on test rows that no trial saw.
 
-It takes long (60 trials of some two minutes at three seeds: an hour on two idle cores) and goes on
-where it was stopped. Run it from the repository's root with `python -m tests.bench.guide_in_small`.
+It takes long (60 trials at three seeds, some 5 CPU minutes each: two to three hours on two idle
+cores, a third less with --bf16) and goes on where it was stopped. Run it from the repository's root
+with `python -m tests.bench.guide_in_small`.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.machine import headline, row, table
-from trainer import defaults
+from trainer import defaults, shipped, sources
 
 ROOT = Path(__file__).resolve().parents[2]
 BEGUN = "progress 0/"  # what the trial program prints when it begins to train
@@ -89,7 +89,7 @@ def until_begun(command: Sequence[str], out: Path) -> tuple[float, float]:
 def fresh(given: argparse.Namespace) -> None:
     """Both in new processes, in turns."""
     sizes = (str(given.rows), str(given.held_out))
-    folders = (str(defaults.default_model()), str(defaults.default_dataset()))
+    folders = (str(shipped.folder(sources.DEFAULT)), str(defaults.default_dataset()))
     ours: list[tuple[float, float]] = []
     naive: list[tuple[float, float]] = []
     for _ in range(given.rounds + 1):
