@@ -98,6 +98,9 @@ def _quiet() -> None:
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    # NB: threads that spin while they wait cost other programs a core, and on a busy machine more
+    # time than they save.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     theirs = r"(transformers|peft|accelerate|torch)\b"  # about each other, for their developers
     warnings.filterwarnings("ignore", category=FutureWarning, module=theirs)

@@ -12,6 +12,7 @@ from transformers import TrainingArguments
 from trainer.casting import cast_fields
 from trainer.config import OWN_PARAMETERS, TrialConfig
 from trainer.errors import TrialError, one_line
+from trainer.precision import has_bf16
 from trainer.result import Recorder
 
 # Names of earlier versions of transformers, which guides still use.
@@ -63,12 +64,17 @@ def training_arguments(
 
 
 def renamed(given: Mapping[str, object]) -> dict[str, object]:
-    """Fields by the names that they have in this version of transformers."""
+    """Fields by the names that they have in this version of transformers.
+
+    `bf16` may be `auto`: used where the hardware has it.
+    """
     fields = {RENAMED.get(name, name): value for name, value in given.items() if name not in GONE}
     gone = {name: value for name, value in given.items() if name in GONE}
     typed = cast_fields(gone, GONE, "TrainingArguments")
     if typed.get("group_by_length"):
         fields["train_sampling_strategy"] = "group_by_length"
+    if str(fields.get("bf16")).strip().lower() == "auto":
+        fields["bf16"] = has_bf16()
     # A number of steps wins over a ratio, as it always did; a fraction of a step is a ratio now.
     if "warmup_ratio" in typed and str(fields.get("warmup_steps", 0)) in ("0", "0.0"):
         if not 0 <= typed["warmup_ratio"] < 1:

@@ -19,7 +19,6 @@ from trainer.errors import TrialError, one_line
 from trainer.sources import S3Place
 
 NO_LIMIT = 1_000_000
-PRECISION_TOLERANCE = 1e-5
 UNREADABLE = (OSError, ValueError, KeyError, RuntimeError, SafetensorError, UnpicklingError)
 
 Warn = Callable[[str], None]
@@ -211,33 +210,3 @@ def longest(asked: int, tokenizer: Any, model: Any, warn: Warn) -> int:
         return asked
     warn(f"The model takes {limit} tokens at most, so max length is {limit} and not {asked}.")
     return int(limit)
-
-
-def choose_matmul_precision() -> str:
-    """Allows other float32 kernels where they are faster and as exact as the ordinary ones.
-
-    "medium" permits bfloat16, but on CPUs may merely select oneDNN's float32 kernels. Measured with
-    this program: 1.5 times as fast on an AMD CPU, 12 % slower on an Intel one, where MKL is at its
-    best. So elsewhere than on Intel one product is compared with float64; a GPU keeps PyTorch's own
-    setting.
-    """
-    if torch.accelerator.is_available() or _is_intel(Path("/proc/cpuinfo")):
-        return torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("medium")
-    if matmul_error() > PRECISION_TOLERANCE:
-        torch.set_float32_matmul_precision("highest")
-    return torch.get_float32_matmul_precision()
-
-
-def matmul_error() -> float:
-    """The relative error of one float32 product as it is computed now, against float64."""
-    chance = torch.Generator().manual_seed(0)
-    left = torch.randn(256, 384, generator=chance)
-    right = torch.randn(1536, 384, generator=chance)
-    exact = left.double() @ right.double().T
-    found = torch.nn.functional.linear(left, right)
-    return float((found - exact).norm() / exact.norm())
-
-
-def _is_intel(cpuinfo: Path) -> bool:
-    return cpuinfo.exists() and "GenuineIntel" in cpuinfo.read_text()

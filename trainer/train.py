@@ -23,6 +23,7 @@ from trainer import (
     lora,
     model,
     out_of_memory,
+    precision,
     provenance,
     quantised,
     streaming,
@@ -121,7 +122,7 @@ def prepare(
     """
     if threads := os.environ.get("OMP_NUM_THREADS"):
         torch.set_num_threads(int(threads))
-    recorder.facts["matmul_precision"] = model.choose_matmul_precision()
+    recorder.facts["matmul_precision"] = precision.choose_matmul_precision()
     args = training_arguments(config, output_dir, recorder)
     is_lora = config.method == "lora"
     kind = tasks.load(config.transformer_type)

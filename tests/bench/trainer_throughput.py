@@ -22,7 +22,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from tests.bench import trials
 from tests.bench.machine import Spent, headline, plus_minus, row, spent, table
-from trainer import model
+from trainer.precision import choose_matmul_precision
 
 FIELDS = {"learning_rate": 2e-3, "per_device_train_batch_size": 16, "weight_decay": 0.0}
 UNTOLD = {"eval_strategy": "no", "logging_strategy": "no"}
@@ -46,7 +46,7 @@ class Arm:
 
 
 def arms(folder: Path, rows: int, epochs: int) -> list[Arm]:
-    chosen = model.choose_matmul_precision()
+    chosen = choose_matmul_precision()
     fields = {**FIELDS, "num_train_epochs": epochs}
 
     def with_trainer(make: Callable[..., Any], precision: str, **more: object) -> Any:
@@ -117,7 +117,7 @@ def report(found: list[Arm], rows: int, epochs: int) -> None:
     pairs = zip(ours.rates(seen), tight.rates(seen), strict=True)
     print(f"\nTrial program / tight loop: {statistics.median(a / b for a, b in pairs):.2f}")
     done = work_gflop(rows, epochs) / statistics.median(each.cpu_s for each in ours.spent)
-    chosen = model.choose_matmul_precision()
+    chosen = choose_matmul_precision()
     peaks = {name: gflops(name) for name in dict.fromkeys((chosen, "highest"))}
     for name, peak in peaks.items():
         print(f"{done:.0f} GFLOP/s are {done / peak:.0%} of one {name} product's {peak:.0f}")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from trainer import model, train
+from trainer import train
 from trainer.arguments import training_arguments
 from trainer.config import TrialConfig, read_config, trial_parser
 from trainer.errors import TrialError
@@ -327,12 +327,3 @@ def test_a_model_folder_that_lacks_a_file_is_said_in_a_sentence(
     with pytest.raises(TrialError, match=f"The model '{folder}' has no") as caught:
         tried("--model-uri", str(folder))
     assert caught.value.reason == "ModelNotFound"
-
-
-def test_float32_products_stay_exact_whatever_kernel_computes_them() -> None:
-    before = torch.get_float32_matmul_precision()
-    try:
-        assert model.choose_matmul_precision() in ("highest", "high", "medium")
-        assert model.matmul_error() < 1e-5
-    finally:
-        torch.set_float32_matmul_precision(before)
