@@ -98,7 +98,8 @@ class End:
     ) -> None:
         """For sys.excepthook."""
         failure = understand(error)
-        if failure.reason == "CodeError" and not peers.is_lost_connection(failure):
+        is_traced = failure.reason in ("CodeError", "OutOfMemory")
+        if is_traced and not peers.is_lost_connection(failure):
             traceback.print_exception(kind, error, trace, file=sys.__stderr__)
         _leave(self.failed(failure))
 

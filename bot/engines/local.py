@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import closing, suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +57,7 @@ class LocalEngine(WithoutActions):
                 allow_code=self._allow_code,
                 cores=local_hardware.cores(),
                 gpus=len(local_hardware.gpus()),
+                has_bitsandbytes=find_spec("bitsandbytes") is not None,
             )
         )
 

@@ -32,12 +32,14 @@ KATIB_ONLY = {
 }
 
 
-def refusals(spec: TuneSpec, *, allow_code: bool, cores: int, gpus: int) -> Iterator[SpecError]:
+def refusals(
+    spec: TuneSpec, *, allow_code: bool, cores: int, gpus: int, has_bitsandbytes: bool = True
+) -> Iterator[SpecError]:
     """Every field that this engine cannot honour, each with its sentence.
 
     Args:
         allow_code: whether Python code from a spec may be run.
-        cores, gpus: what this machine has.
+        cores, gpus, has_bitsandbytes: what this machine has.
     """
     if spec.algorithm_name not in ALGORITHMS:
         yield SpecError(
@@ -51,6 +53,12 @@ def refusals(spec: TuneSpec, *, allow_code: bool, cores: int, gpus: int) -> Iter
         if field in spec.model_fields_set and getattr(spec, field) != FIELDS[field].get_default():
             shown = f"`{field}={getattr(spec, field)}`"[:80]
             yield SpecError(f"{shown} cannot be had here: {why}.", field=field)
+    if spec.quantization and not has_bitsandbytes:
+        yield SpecError(
+            f"`quantization={spec.quantization}` needs bitsandbytes, which is not installed here.",
+            hint="pip install bitsandbytes, or leave `quantization` out.",
+            field="quantization",
+        )
     yield from trial_check.problems(spec)
     if spec.objective_source and not allow_code:
         yield SpecError(

@@ -254,6 +254,16 @@ def test_what_this_engine_cannot_do_is_refused_by_field(changes: Any, field: str
     assert all(word in str(found[0]) for word in (str(next(iter(changes.values())))[:5],))
 
 
+def test_a_base_of_few_bits_is_refused_where_nothing_can_make_one() -> None:
+    asked = training(quantization="4bit")
+    assert list(refusals(asked, allow_code=False, cores=1, gpus=0)) == []
+    found = list(refusals(asked, allow_code=False, cores=1, gpus=0, has_bitsandbytes=False))
+    assert [str(error) for error in found] == [
+        "`quantization=4bit` needs bitsandbytes, which is not installed here. "
+        "pip install bitsandbytes, or leave `quantization` out."
+    ]
+
+
 def test_data_in_s3_are_read_here_with_keys_of_the_environment_alone() -> None:
     place = {
         "name": "s3",
