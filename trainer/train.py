@@ -19,6 +19,7 @@ from trainer import (
     attempts,
     cache,
     data,
+    dropout,
     layers,
     lora,
     model,
@@ -144,6 +145,7 @@ def prepare(
     task = task.knowing(network, recorder.warn)
     max_length = task.longest(config.max_length, processor, network, recorder.warn)
     network = _for_training(network, config, args, settings, task.heads(network))
+    dropout.quicken(network)
     key = cache.key(config, max_length, fingerprint, weights.tokenizer)
     encoded = cache.encoded(task, processor, max_length, key, recorder.warn)
     recorder.facts["rows"] |= encoded.facts
