@@ -44,11 +44,13 @@ def test_a_carousel_turns_with_its_arrows(browser_page: Page, slack: WebClient) 
     expect(last).not_to_be_in_viewport()
     expect(browser_page.get_by_role("button", name="Previous cards")).to_be_hidden()
     forward = browser_page.get_by_role("button", name="Next cards")
-    forward.click()
-    expect(browser_page.get_by_role("button", name="Previous cards")).to_be_visible()
-    forward.click()
+    forward.click()  # one turn is four fifths of what is seen, more than these cards need
     expect(last).to_be_in_viewport()
     expect(forward).to_be_hidden()
+    browser_page.get_by_role("button", name="Previous cards").click()
+    expect(browser_page.get_by_role("button", name="Previous cards")).to_be_hidden()
+    expect(last).not_to_be_in_viewport()
+    expect(forward).to_be_visible()
 
 
 def test_a_button_of_a_card_in_a_carousel_names_its_card(
