@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
+from bot.engines import local_process
 from bot.engines.local import LocalEngine
 from tests.harness import RunningWorkspace
 
@@ -133,7 +134,13 @@ class Bot:
             keys = self.keys(name)
             return keys if told in keys else None
 
-        keys: list[str] = self.workspace.wait_for(is_told, timeout_s=60)
+        try:
+            keys: list[str] = self.workspace.wait_for(is_told, timeout_s=60)
+        except BaseException:  # also pytest's own limit: its report shows what is printed
+            print(self.card(name), self.keys(name))
+            for log in self.state.glob("*.log"):
+                print(f"== {log.name}", local_process.last_lines(log), sep="\n")
+            raise
         return keys
 
     def ephemeral(self, line: str) -> dict[str, Any]:
