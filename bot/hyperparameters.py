@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-# How a value is read when it is typed: a range with whole ends is an int range for "int" only.
-Kind = Literal["int", "float", "bool", "text"]
+# How a value is read when it is typed: a range with whole ends is an int range for "int" only, and
+# a "switch" is true, false or auto.
+Kind = Literal["int", "float", "bool", "switch", "text"]
 
 
 def _kinds(*, int_: str, float_: str, bool_: str, text_: str) -> dict[str, Kind]:
@@ -36,7 +37,7 @@ TRAINING: Mapping[str, Kind] = _kinds(
     """,
     bool_="""
         activation_checkpointing auto_find_batch_size average_tokens_across_devices
-        batch_eval_metrics bf16 bf16_full_eval dataloader_drop_last dataloader_in_order
+        batch_eval_metrics bf16_full_eval dataloader_drop_last dataloader_in_order
         dataloader_persistent_workers dataloader_pin_memory ddp_broadcast_buffers
         ddp_find_unused_parameters ddp_static_graph disable_tqdm do_eval do_predict do_train
         enable_jit_checkpoint eval_do_concat_batches eval_on_start eval_use_gather_object fp16
@@ -58,7 +59,7 @@ TRAINING: Mapping[str, Kind] = _kinds(
         torch_compile_backend torch_compile_mode trackio_bucket_id trackio_space_id
         trackio_static_space_id train_sampling_strategy
     """,
-)
+) | {"bf16": "switch"}
 
 # Ours: they stand among the fields of TrainingArguments, and the trial program takes them out.
 OWN: Mapping[str, Kind] = {

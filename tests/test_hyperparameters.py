@@ -68,6 +68,8 @@ def _fits(kind: Kind, annotation: str) -> bool:
     if kind == "text":  # also what takes a number, true or false, or else a text
         texts = re.search("str|dict|list|Literal", annotation)
         return kinds_in(annotation) == {"text"} or bool(texts)
+    if kind == "switch":  # the trial program takes auto, too
+        return "bool" in kinds_in(annotation)
     # NB: num_train_epochs is a float there, and searched as a whole number here.
     return kind in kinds_in(annotation) or (kind == "int" and "float" in annotation)
 

@@ -18,7 +18,7 @@ Span = tuple[int, int]
 NAMED = re.compile(r"([^\W\d][\w.-]*)\s*=\s*")
 SPACED_RANGE = re.compile(rf"({NUMBER})\s*\.\.(?!\.)\s*({NUMBER})(?![\w.])")
 TYPED_SECRET = re.compile(rf"\b(?:{'|'.join(SECRET_FIELDS)})\s*=\s*(\S+)")
-SHOWN = 90  # characters of a line around the word that is pointed at
+SHOWN = 44  # characters of a line around the word pointed at: more would wrap in a narrow window
 
 
 @dataclass(frozen=True)

@@ -152,6 +152,8 @@ def _check_kind(value: object, kind: Kind | None) -> None:
         return
     if kind == "bool" and not isinstance(value, bool):
         raise Unreadable(f"expected true or false, not `{value}`.")
+    if kind == "switch" and not (isinstance(value, bool) or value == "auto"):
+        raise Unreadable(f"expected true, false or auto, not `{value}`.")
     if kind in ("int", "float") and not number:
         example = "8, 8..32 or 8,16,32" if kind == "int" else "0.1, 1e-5..1e-3:log or 0,0.1"
         raise Unreadable(
@@ -163,9 +165,13 @@ def _range(found: re.Match[str], kind: Kind | None) -> dict[str, Any]:
     low, high = read_number(found[1]), read_number(found[2])
     if low is None or high is None:
         raise Unreadable(f"`{found[0]}` has an end that is too large.")
-    if kind in ("text", "bool"):
-        expected = {"text": "a text or a list of texts", "bool": "true, false or true,false"}[kind]
-        raise Unreadable(f"expected {expected}, not a range.")
+    expected = {
+        "text": "a text or a list of texts",
+        "bool": "true, false or true,false",
+        "switch": "true, false or auto",
+    }
+    if kind in expected:
+        raise Unreadable(f"expected {expected[kind]}, not a range.")
     space: dict[str, Any] = {"min": low, "max": high}
     types = dict(_modifiers(found[3].split(":")[1:], space))
     if low > high:

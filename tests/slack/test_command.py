@@ -326,9 +326,17 @@ def test_every_field_is_a_word(field: str) -> None:
 @pytest.mark.parametrize("name", sorted({**TRAINING, **OWN, **LORA}))
 def test_every_hyperparameter_is_a_word(name: str) -> None:
     typed = "training.seed" if name == "seed" else name
-    is_bool = {**TRAINING, **OWN, **LORA}[name] == "bool"
+    is_bool = {**TRAINING, **OWN, **LORA}[name] in ("bool", "switch")
     found = data(f"{typed}=true,false" if is_bool else f"{typed}=1,2")
     assert list(found) == ["lora_config" if name in LORA else "training_parameters"]
+
+
+def test_bf16_may_be_left_to_the_hardware() -> None:
+    assert data("bf16=auto") == {"training_parameters": {"bf16": "auto"}}
+    assert data("bf16=true") == {"training_parameters": {"bf16": True}}
+    for text in ("bf16=maybe", "bf16=1", "bf16=0..1"):
+        with pytest.raises(LineError, match="`bf16`: expected true, false or auto, not"):
+            data(text)
 
 
 @pytest.mark.parametrize("text", ["max_length=64...256", "max_length=long", "max_length=0.5"])
@@ -442,7 +450,7 @@ WRONG: dict[str, tuple[str, str, str]] = {
     "default on default r=8,,16": ("r=8,,16", "a value is missing", ""),
     "default on default r=8, seed=1": ("r=8,", "a value is missing", ""),
     "default on default learning_rate=fast": ("learning_rate=fast", "a number, a range", ""),
-    "default on default bf16=1": ("bf16=1", "true or false, not `1`", ""),
+    "default on default fp16=1": ("fp16=1", "true or false, not `1`", ""),
     "default on default optim=1..2": ("optim=1..2", "not a range", ""),
     "default on default optim=“a”b": ("optim=“a”b", "behind a closing quote", ""),
     "default on default x=“a seed=1": ("x=“a", "A quote is never closed", ""),
