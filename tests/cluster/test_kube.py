@@ -6,13 +6,14 @@ import base64
 import json
 import os
 import socket
+import struct
 import threading
 import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 import yaml
@@ -29,7 +30,7 @@ from bot.engines.kube import (
     Resource,
 )
 from bot.engines.kube_errors import ApiError, Unreachable
-from bot.engines.kube_session import CHUNK_BYTES, Patience
+from bot.engines.kube_session import Patience
 from bot.errors import EngineError
 from tests.cluster.account import SERVICE_ACCOUNTS
 from tests.cluster.https import make_certificate
@@ -454,26 +455,41 @@ def test_a_certificate_of_another_authority_is_not_trusted(write: Write, tmp_pat
     assert "certificate-authority" in refused.value.hint
 
 
+@pytest.mark.parametrize(
+    ("linger_s", "sentence"), [(None, "closed connection"), (0, "connection reset by peer")]
+)
 def test_reading_again_is_safe_where_a_kept_connection_was_dropped_and_writing_is_not(
-    write: Write,
+    write: Write, linger_s: int | None, sentence: str
 ) -> None:
-    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
             for _ in range(2):  # each connection answers once, and drops the second request
                 connection, _ = listener.accept()
-                with connection:
-                    connection.recv(CHUNK_BYTES)
-                    connection.sendall(answer)
-                    connection.recv(CHUNK_BYTES)
+                with connection, connection.makefile("rb") as asked:
+                    read_request(asked)
+                    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+                    read_request(asked)
+                    if linger_s is not None:
+                        drop = struct.pack("ii", 1, linger_s)
+                        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, drop)
 
         server = threading.Thread(target=serve)
         server.start()
         kube = Kube(kubeconfig=write(server=f"http://127.0.0.1:{listener.getsockname()[1]}"))
         assert kube.get(CONFIG_MAPS.path("default")) == b"{}"
         assert kube.get(CONFIG_MAPS.path("default")) == b"{}"
-        with pytest.raises(Unreachable, match="closed connection"):
+        with pytest.raises(Unreachable, match=sentence):
             kube.post(CONFIG_MAPS.path("default"), config_map("a"))
         server.join(5)
         kube.close()
+
+
+def read_request(asked: BinaryIO) -> None:
+    """One request, whole: a connection closed over unread bytes is reset by the kernel."""
+    length = 0
+    while line := asked.readline().strip():
+        name, _, value = line.partition(b":")
+        if name.lower() == b"content-length":
+            length = int(value)
+    asked.read(length)
