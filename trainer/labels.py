@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -78,6 +78,29 @@ def _found(
     ordered = sorted(values)
     texts = (int(value) if isinstance(value, float) else value for value in ordered)
     return tuple(map(str, texts)), {value: i for i, value in enumerate(ordered)}
+
+
+def of_stream(
+    values: Iterable[Any], index: Mapping[Any, int], names: Sequence[str], column: str
+) -> Mapping[Any, int]:
+    """The index of each value that may come in a stream; LabelMismatch if one of these is not
+    among them.
+
+    Args:
+        index: of the values that the first rows have.
+        names: the labels' names, also of those that no row has had so far.
+    """
+    known = index
+    if all(value == place for value, place in index.items()):
+        known = {place: place for place in range(len(names))}
+    for value in values:
+        if value is not None and value not in known:
+            raise TrialError(
+                "LabelMismatch",
+                f"A row has the {column!r} {value!r}, which neither the first rows to train on nor "
+                "those to evaluate on have; shuffle the data.",
+            )
+    return known
 
 
 def _shown(names: Sequence[str]) -> str:

@@ -151,7 +151,7 @@ def test_incomplete_rows_are_left_out_and_counted() -> None:
 
 def test_a_part_of_a_stream_without_texts_gives_no_rows() -> None:
     task, _ = prepared({"train": table(text=TEXTS, label=LABELS)})
-    assert task.encode_rows(table(text=["", None], label=[0, 1]), None, 8) == []
+    assert task.encode_rows(table(text=["", None], label=[0, 1]), [0, 1], None, 8) == []
 
 
 def test_a_large_evaluation_split_that_nobody_asked_for_is_cut_to_2000_rows() -> None:
