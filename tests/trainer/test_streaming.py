@@ -267,7 +267,7 @@ def fresh(folder: Path, config: TrialConfig) -> tuple[train.Prepared, Recorder]:
 def told(rows: Sequence[dict[str, Any]]) -> list[str]:
     """Each row as text, without its number."""
     return [
-        repr([torch.as_tensor(value).tolist() for name, value in sorted(row.items()) if name != "row"])
+        repr([torch.as_tensor(row[name]).tolist() for name in sorted(row.keys() - {"row"})])
         for row in rows
     ]
 
