@@ -107,11 +107,23 @@ def _shown(names: Sequence[str]) -> str:
     return ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
 
 
-def warn_if_single(labels: Sequence[Any], spec: str, warn: Callable[[str], None]) -> None:
-    """Says so where the rows of a split to train on have one label only."""
-    if len(set(labels)) == 1:
+def warn_if_single(
+    train: Sequence[Any], held_out: Sequence[Any], spec: str, warn: Callable[[str], None]
+) -> None:
+    """Says so where the rows to train on, or those to evaluate on, have one label only.
+
+    Args:
+        train, held_out: the rows' labels.
+        spec: the split to train on.
+    """
+    if len(set(train)) == 1:
         warn(
             f"All rows of {spec!r} have the same label, so nothing can be learned; take other rows."
+        )
+    elif len(set(held_out)) == 1:
+        warn(
+            "All rows to evaluate on have the same label, so the scores say little; shuffle the "
+            "data, or take other rows."
         )
 
 

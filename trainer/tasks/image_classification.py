@@ -85,7 +85,7 @@ class ImageClassification(Task):
             strata=lambda rows: cells(rows, label),
         )
         names, index = labels_of(train, held_out, label, config.num_labels)
-        warn_if_single(cells(train, label), config.split, warn)
+        warn_if_single(cells(train, label), cells(held_out, label), config.split, warn)
         parts = (_rows(rows, image, label, folder, index) for rows in (train, held_out))
         return cls(*parts, names, config.augment, config.seed, index, image, label, folder)
 

@@ -74,7 +74,7 @@ class SequenceClassification(Task):
             strata=lambda rows: cells(rows, label),
         )
         names, index = labels_of(train, held_out, label, config.num_labels)
-        warn_if_single(cells(train, label), config.split, warn)
+        warn_if_single(cells(train, label), cells(held_out, label), config.split, warn)
         parts = (_rows(each, text, label, index) for each in (train, held_out))
         return cls(*parts, names, index, text, label)
 
