@@ -95,12 +95,12 @@ class Task(ABC):
         """
 
     def encode_rows(
-        self, rows: Dataset, places: Sequence[int], processor: Any, max_length: int | None
+        self, rows: Dataset, numbers: Sequence[int], processor: Any, max_length: int | None
     ) -> Sequence[Features]:
         """More rows to train on, those of a stream, as `encode` gives them; or TrialError.
 
         Args:
-            places: of each row its number in the stream, which no other row has in any epoch; what
+            numbers: of each row its number in the stream, which no other row has in any epoch; what
                 is drawn by chance for a row may depend on it.
         """
         raise NotImplementedError

@@ -105,7 +105,7 @@ class CausalLM(Task):
         return "plain" if template == prompts.CHAT and not processor.chat_template else template
 
     def encode_rows(
-        self, rows: Dataset, places: Sequence[int], processor: Any, max_length: int | None
+        self, rows: Dataset, numbers: Sequence[int], processor: Any, max_length: int | None
     ) -> list[Features]:
         assert max_length is not None and not self.packs  # see encode, and config
         turns = _turns(rows, self.layout)

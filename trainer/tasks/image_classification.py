@@ -118,13 +118,13 @@ class ImageClassification(Task):
         )
 
     def encode_rows(
-        self, rows: Dataset, places: Sequence[int], processor: Any, max_length: int | None
+        self, rows: Dataset, numbers: Sequence[int], processor: Any, max_length: int | None
     ) -> Sequence[Features]:
         names = (self.image_column, self.label_column)
         kept = _whole(rows, *names, self.folder)[0]
         index = of_stream(cells(rows, names[1]), self.index, self.names, names[1])
         found = _rows(rows.select(kept), *names, self.folder, index)
-        return Pixels(found, processor, self.augment, self.seed, [places[i] for i in kept])
+        return Pixels(found, processor, self.augment, self.seed, [numbers[i] for i in kept])
 
     def collator(self, processor: Any) -> Collator:
         return default_data_collator

@@ -91,11 +91,11 @@ class MaskedLM(Task):
         return Encoded(train, fixed, notes=notes + more)
 
     def encode_rows(
-        self, rows: Dataset, places: Sequence[int], processor: Any, max_length: int | None
+        self, rows: Dataset, numbers: Sequence[int], processor: Any, max_length: int | None
     ) -> list[Features]:
         texts = cells(rows, self.column)
         kept = _whole(texts)
-        found = ([each[i] for i in kept] for each in (texts, places))
+        found = ([each[i] for i in kept] for each in (texts, numbers))
         return _rows(*found, processor, max_length) if kept else []
 
     def collator(self, processor: Any) -> Collator:
@@ -152,7 +152,7 @@ def _noted(
 
 
 def _rows(
-    texts: Sequence[str], places: Sequence[int], tokenizer: Any, limit: int | None
+    texts: Sequence[str], numbers: Sequence[int], tokenizer: Any, limit: int | None
 ) -> list[Features]:
     """Token ids; labels where a token may be hidden, all but the special ones; the row's number."""
     encoded = tokenizer(
@@ -160,10 +160,10 @@ def _rows(
     )
     rows = []
     columns = (encoded["input_ids"], encoded["special_tokens_mask"])
-    for place, ids, special in zip(places, *columns, strict=True):
+    for number, ids, special in zip(numbers, *columns, strict=True):
         labels = [NO_LABEL if mark else token for token, mark in zip(ids, special, strict=True)]
         if any(label != NO_LABEL for label in labels):
-            rows.append({"input_ids": ids, "labels": labels, "row": place})
+            rows.append({"input_ids": ids, "labels": labels, "row": number})
     return rows
 
 

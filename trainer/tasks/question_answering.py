@@ -136,7 +136,7 @@ class QuestionAnswering(Task):
         return Encoded([_unplaced(row) for row in train], by_length(held_out), notes=notes)
 
     def encode_rows(
-        self, rows: Dataset, places: Sequence[int], processor: Any, max_length: int | None
+        self, rows: Dataset, numbers: Sequence[int], processor: Any, max_length: int | None
     ) -> list[Features]:
         assert max_length is not None  # see encode
         found = tuple(questions(rows, self.columns))

@@ -99,7 +99,7 @@ class SequenceClassification(Task):
         )
 
     def encode_rows(
-        self, rows: Dataset, places: Sequence[int], processor: Any, max_length: int | None
+        self, rows: Dataset, numbers: Sequence[int], processor: Any, max_length: int | None
     ) -> list[Features]:
         names = (self.text_column, self.label_column)
         index = of_stream(cells(rows, names[1]), self.index, self.names, names[1])

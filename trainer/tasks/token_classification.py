@@ -113,7 +113,7 @@ class TokenClassification(Task):
         return Encoded(learned, by_length(held_out), notes=notes if kept < total else ())
 
     def encode_rows(
-        self, rows: Dataset, places: Sequence[int], processor: Any, max_length: int | None
+        self, rows: Dataset, numbers: Sequence[int], processor: Any, max_length: int | None
     ) -> list[Features]:
         names = (self.tokens_column, self.tags_column)
         whole = rows.select(_whole(rows, *names)[0])
