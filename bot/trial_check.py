@@ -176,7 +176,15 @@ def _streaming(spec: TuneSpec) -> Iterator[SpecError]:
             hint="With streaming=true take a slice such as split=train[:100000].",
             field="training_parameters",
         )
-    if "max_steps" not in spec.training_parameters and not WITH_END.search(spec.split):
+    if "max_steps" in spec.training_parameters:
+        return
+    if spec.transformer_type == tasks.QUESTION_ANSWERING:
+        yield SpecError(
+            "With `streaming` nobody knows how many parts the contexts are cut into.",
+            hint="Write max_steps=1000.",
+            field="streaming",
+        )
+    elif not WITH_END.search(spec.split):
         yield SpecError(
             "With `streaming` nobody knows how many rows there are.",
             hint="Write max_steps=1000, or a slice such as split=train[:100000].",

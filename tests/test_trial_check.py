@@ -211,6 +211,11 @@ def test_streaming_knows_its_end_by_steps_or_by_rows() -> None:
     assert found(streaming=True, training_parameters={"max_steps": 100}) == []
     (error,) = found("CausalLM", streaming=True, packing=True, split="train[:9000]")
     assert error.field == "packing"
+    (error,) = found("QuestionAnswering", streaming=True, split="train[:100000]")
+    assert str(error) == (
+        "With `streaming` nobody knows how many parts the contexts are cut into. "
+        "Write max_steps=1000."
+    )
 
 
 def test_a_column_that_a_type_has_no_use_for_is_refused_with_those_it_has() -> None:

@@ -32,6 +32,15 @@ def check_weights(folder: Path, uri: str) -> None:
         raise _missing(folder, uri, what)
 
 
+def check_tokenizer(tokenizer: Any, folder: Path, uri: str) -> None:
+    """ModelNotFound if it knows no word.
+
+    NB: of a folder without a vocabulary transformers makes a tokenizer to which all is unknown.
+    """
+    if len(tokenizer) - len(tokenizer.added_tokens_decoder) <= 1:
+        raise _missing(folder, uri, "no tokenizer to load: no tokenizer.json, no vocabulary")
+
+
 def _missing(folder: Path, uri: str, what: str) -> TrialError:
     names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
     more = ", …" if len(names) > SHOWN else ""

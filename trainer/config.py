@@ -25,11 +25,12 @@ from trainer.sources import DEFAULT, S3Place
 
 SEQUENCE_CLASSIFICATION = "AutoModelForSequenceClassification"
 IMAGE_CLASSIFICATION = "AutoModelForImageClassification"
+QUESTION_ANSWERING = "AutoModelForQuestionAnswering"
 CAUSAL_LM = "AutoModelForCausalLM"
 TRANSFORMER_TYPES = (
     SEQUENCE_CLASSIFICATION,
     "AutoModelForTokenClassification",
-    "AutoModelForQuestionAnswering",
+    QUESTION_ANSWERING,
     CAUSAL_LM,
     "AutoModelForMaskedLM",
     IMAGE_CLASSIFICATION,
@@ -38,7 +39,7 @@ TRANSFORMER_TYPES = (
 TASK_METRICS: Mapping[str, tuple[str, ...]] = {
     SEQUENCE_CLASSIFICATION: ("accuracy", "f1", "matthews"),
     "AutoModelForTokenClassification": ("accuracy", "precision", "recall", "f1"),
-    "AutoModelForQuestionAnswering": ("exact_match", "f1"),
+    QUESTION_ANSWERING: ("exact_match", "f1"),
     CAUSAL_LM: ("perplexity", "token_accuracy", "accuracy"),
     "AutoModelForMaskedLM": ("perplexity", "token_accuracy"),
     IMAGE_CLASSIFICATION: ("accuracy", "f1", "matthews"),
@@ -47,9 +48,9 @@ TASK_METRICS: Mapping[str, tuple[str, ...]] = {
 COLUMN_KEYS: Mapping[str, tuple[str, ...]] = {
     SEQUENCE_CLASSIFICATION: ("text", "label"),
     "AutoModelForTokenClassification": ("tokens", "tags"),
-    "AutoModelForQuestionAnswering": ("question", "context", "answers", "answer", "answer_start"),
+    QUESTION_ANSWERING: ("question", "context", "answers", "answer", "answer_start"),
     "AutoModelForMaskedLM": ("text",),
-    "AutoModelForImageClassification": ("image", "label"),
+    IMAGE_CLASSIFICATION: ("image", "label"),
 }
 STEP_METRICS = ("loss", "grad_norm")
 # What a trial has cost so far, at every evaluation (`trainer/costs.py` says how each is counted).
@@ -452,6 +453,13 @@ def _check_streaming(config: TrialConfig) -> None:
             "BadParameter",
             "train_fraction needs all rows at once; with --streaming take a slice such as "
             '"train[:100000]".',
+        )
+    is_cut = config.transformer_type == QUESTION_ANSWERING  # a context makes one row or several
+    if config.streaming and is_cut and "max_steps" not in config.training_parameters:
+        raise TrialError(
+            "BadParameter",
+            "How many parts the contexts are cut into is not known while they are read: with "
+            "--streaming give max_steps.",
         )
 
 

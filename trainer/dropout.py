@@ -20,7 +20,8 @@ class Dropout(nn.Dropout):
     def forward(self, given: torch.Tensor) -> torch.Tensor:
         dropped = round(self.p * _VALUES)
         is_ours = given.is_cpu and given.is_floating_point() and 0 < dropped < _VALUES
-        if not (self.training and is_ours):
+        # NB: what torch.compile makes of NumPy's draws is wrong; it has dropout of its own.
+        if not (self.training and is_ours) or torch.compiler.is_compiling():
             return super().forward(given)
         mask = torch.empty(given.shape, dtype=given.dtype)
         # NB: straight into floats; a mask of booleans costs as much again to multiply with.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -80,15 +80,50 @@ def _found(
     return tuple(map(str, texts)), {value: i for i, value in enumerate(ordered)}
 
 
+def of_stream(
+    values: Iterable[Any], index: Mapping[Any, int], names: Sequence[str], column: str
+) -> Mapping[Any, int]:
+    """The index of each value that may come in a stream; LabelMismatch if one of these is not
+    among them.
+
+    Args:
+        index: of the values that the first rows have.
+        names: the labels' names, also of those that no row has had so far.
+    """
+    known = index
+    if all(value == place for value, place in index.items()):
+        known = {place: place for place in range(len(names))}
+    for value in values:
+        if value is not None and value not in known:
+            raise TrialError(
+                "LabelMismatch",
+                f"A row has the {column!r} {value!r}, which neither the first rows to train on nor "
+                "those to evaluate on have; shuffle the data.",
+            )
+    return known
+
+
 def _shown(names: Sequence[str]) -> str:
     return ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
 
 
-def warn_if_single(labels: Sequence[Any], spec: str, warn: Callable[[str], None]) -> None:
-    """Says so where the rows of a split to train on have one label only."""
-    if len(set(labels)) == 1:
+def warn_if_single(
+    train: Sequence[Any], held_out: Sequence[Any], spec: str, warn: Callable[[str], None]
+) -> None:
+    """Says so where the rows to train on, or those to evaluate on, have one label only.
+
+    Args:
+        train, held_out: the rows' labels.
+        spec: the split to train on.
+    """
+    if len(set(train)) == 1:
         warn(
             f"All rows of {spec!r} have the same label, so nothing can be learned; take other rows."
+        )
+    elif len(set(held_out)) == 1:
+        warn(
+            "All rows to evaluate on have the same label, so the scores say little; shuffle the "
+            "data, or take other rows."
         )
 
 

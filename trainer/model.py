@@ -102,6 +102,7 @@ def load_tokenizer(weights: Weights, **options: Any) -> Any:
         )
     except UNREADABLE as error:
         raise _unreadable(weights, "tokenizer", error) from error
+    architecture.check_tokenizer(tokenizer, weights.tokenizer, weights.uri)
     size = _vocabulary(weights.folder)
     if tokenizer.pad_token is None or tokenizer.pad_token_id >= size:
         known = (tokenizer.eos_token, tokenizer.unk_token, tokenizer.bos_token, tokenizer.sep_token)

@@ -3,7 +3,8 @@
 Only the rows to evaluate on and the first rows to train on are held; from these a task learns its
 columns and labels. An epoch's rows are shuffled within a buffer that moves over the files, by the
 trial's seed. Every process goes over the same order and encodes the batches that are its own, so
-that the rows of a step are those that one process would take.
+that the rows of a step are those that one process would take (but for question answering, where a
+row may make several).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import itertools
 import math
 import random
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,13 +26,14 @@ from trainer.config import TrialConfig
 from trainer.errors import TrialError, one_line
 
 HEAD_ROWS = 1000
-BUFFER_ROWS = 10_000
+BUFFER_ROWS, BUFFER_BYTES = 10_000, 200_000_000
 CHUNK_ROWS = 256
 BATCH_ROWS = 1000
 _SPEC = re.compile(r"(\w+)(?:\[(\d*):(\d*)\])?")
 
 Row = Mapping[str, Any]
-Encode = Callable[[Dataset], list[dict[str, Any]]]
+# Makes features of some rows and their numbers in the stream.
+Encode = Callable[[Dataset, Sequence[int]], Sequence[dict[str, Any]]]
 
 
 @dataclass(frozen=True)
@@ -101,14 +103,15 @@ class Source:
         self, encode: Encode, seed: int, batch: int, rank: int = 0, world: int = 1
     ) -> Stream:
         """The rows for process `rank` of `world`, which takes them in batches."""
+        size = buffer_rows(self.splits["train"])
 
         def epochs() -> Iterator[Row]:
             for epoch in itertools.count():
                 chance = random.Random(f"{seed} {epoch}")
-                yield from shuffled(self._part.rows(self._files, chance), chance)
+                yield from shuffled(self._part.rows(self._files, chance), chance, size)
 
-        def encoded(rows: list[Row]) -> list[dict[str, Any]]:
-            return encode(_table(rows, self._features))
+        def encoded(numbers: Sequence[int], rows: Sequence[Row]) -> Sequence[dict[str, Any]]:
+            return encode(_table(rows, self._features), numbers)
 
         return Stream(epochs, encoded, batch, rank, world)
 
@@ -124,13 +127,18 @@ def shuffled(rows: Iterator[Row], chance: random.Random, size: int = BUFFER_ROWS
     yield from buffer
 
 
+def buffer_rows(first: Dataset) -> int:
+    """How many rows like the first ones the buffer may hold."""
+    return min(BUFFER_ROWS, max(1, BUFFER_BYTES * len(first) // max(1, first.data.nbytes)))
+
+
 class Stream(torch.utils.data.IterableDataset[dict[str, Any]]):
     """Encoded rows without end, one epoch after the other."""
 
     def __init__(
         self,
         rows: Callable[[], Iterable[Row]],
-        encode: Callable[[list[Row]], list[dict[str, Any]]],
+        encode: Callable[[Sequence[int], Sequence[Row]], Sequence[dict[str, Any]]],
         batch: int,
         rank: int,
         world: int,
@@ -141,14 +149,15 @@ class Stream(torch.utils.data.IterableDataset[dict[str, Any]]):
     def __iter__(self) -> Iterator[dict[str, Any]]:
         own = self._own()
         while chunk := list(itertools.islice(own, CHUNK_ROWS)):
-            yield from self._encode(chunk)
+            yield from self._encode(*zip(*chunk, strict=True))
 
-    def _own(self) -> Iterator[Row]:
+    def _own(self) -> Iterator[tuple[int, Row]]:
+        """The rows of this process with their numbers, which go on from epoch to epoch."""
         read = 0
         try:
             for read, row in enumerate(self._rows()):
                 if read // self._batch % self._world == self._rank:
-                    yield row
+                    yield read, row
         except reading.UNREADABLE as error:
             raise _unreadable(error, read) from error
 
@@ -229,7 +238,7 @@ def _part(spec: str, files: Mapping[str, IterableDataset]) -> Part:
     return Part(found[1], int(found[2] or 0), int(found[3]) if found[3] else None)
 
 
-def _table(rows: list[Row], features: Features) -> Dataset:
+def _table(rows: Sequence[Row], features: Features) -> Dataset:
     return Dataset.from_list([dict(row) for row in rows], features=features)
 
 

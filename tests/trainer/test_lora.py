@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from peft import LoraConfig
+from peft.tuners.lora import LoraLayer
 from transformers import (
     AutoModelForImageClassification,
     AutoModelForSequenceClassification,
@@ -208,6 +209,19 @@ def test_lora_that_cannot_be_is_refused_with_the_names_there_are(
         adapted(bert(1), given, "SEQ_CLS")
     assert caught.value.reason == "BadParameter"
     assert str(caught.value).startswith(said)
+
+
+def test_rank_stabilised_and_decomposed_lora_compute_what_their_names_say() -> None:
+    plain, stable, decomposed = (
+        adapted(bert(), {"r": "4", "lora_alpha": "8", **more})
+        for more in ({}, {"use_rslora": "true"}, {"use_dora": "true"})
+    )
+    for network, scaling in ((plain, 8 / 4), (stable, 8 / 4**0.5)):
+        layers = [module for module in network.modules() if isinstance(module, LoraLayer)]
+        assert {layer.scaling["default"] for layer in layers} == {scaling}
+    trained = {name for name, weight in decomposed.named_parameters() if weight.requires_grad}
+    assert any("lora_magnitude_vector" in name for name in trained)
+    assert not any("magnitude" in name for name, _ in plain.named_parameters())
 
 
 def test_ranks_and_layers_are_where_they_were_asked_for() -> None:

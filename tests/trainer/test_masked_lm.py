@@ -76,19 +76,6 @@ def test_rows_to_train_on_are_hidden_anew_each_epoch_and_rows_to_evaluate_on_nev
     assert first["input_ids"][1].tolist() == fixed["input_ids"]
 
 
-@pytest.fixture(scope="session")
-def tiny_masked(tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny BERT, whose tokenizer has a mask token."""
-    folder = tmp_path_factory.mktemp("models") / "tiny-masked"
-    folder.mkdir()
-    for file in tiny_bert.iterdir():
-        (folder / file.name).write_bytes(file.read_bytes())
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    tokenizer.add_special_tokens({"mask_token": "[MASK]"})
-    tokenizer.save_pretrained(folder)
-    return folder
-
-
 Run = Callable[..., Recorder]
 
 

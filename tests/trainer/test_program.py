@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.trainer.conftest import ROOT, Begun, Ended, command, text_of
+from trainer import tasks
 from trainer.stop import SAME_SIGNAL_S
 
 Trainer = Callable[..., Ended]
@@ -27,6 +28,29 @@ def test_help_is_quick_because_it_imports_nothing_slow() -> None:
     )
     assert "python -m trainer fetch" in done.stdout
     assert not {"torch", "transformers", "datasets", "numpy"} & set(done.stderr.split())
+
+
+def test_a_trial_imports_nothing_that_it_does_not_need(
+    tiny_bert: Path, reviews: Path, tmp_path: Path
+) -> None:
+    flags = [f"--model-uri={tiny_bert}", f"--dataset={reviews}", f"--output-dir={tmp_path}"]
+    flags += ["--split=train[:40]", '--training-parameters={"max_steps": 1}']
+    probe = "import sys, trainer.__main__ as m\nassert m.main(sys.argv[1:]) == 0\n"
+    probe += "print('imported', *sys.modules)"
+    done = subprocess.run(
+        [*command([])[:1], "-c", probe, *flags],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    imported = set(done.stdout.splitlines()[-1].split())
+    assert {"trainer.train", "trainer.tasks.sequence_classification"} <= imported
+    ours = {"trainer.export", "trainer.fetch", "trainer.gguf", "trainer.pictures", "trainer.s3"}
+    ours |= {f"trainer.tasks.{name}" for name in tasks.FILES.values()}
+    assert ours & imported == {"trainer.tasks.sequence_classification"}
+    assert not {"grpc", "optuna", "sklearn", "scipy", "torchvision", "trl"} & imported
 
 
 @pytest.mark.usefixtures("default_data")

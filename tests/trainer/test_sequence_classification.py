@@ -133,6 +133,14 @@ def test_declared_labels_count_even_where_the_rows_have_one_of_them() -> None:
     ]
 
 
+def test_rows_to_evaluate_on_that_have_one_label_are_said() -> None:
+    splits = {"train": declared([0, 1] * 10), "validation": declared([1] * 5)}
+    assert prepared(splits)[1] == [
+        "All rows to evaluate on have the same label, so the scores say little; shuffle the data, "
+        "or take other rows."
+    ]
+
+
 def test_rows_without_annotation_are_refused() -> None:
     splits = {"train": declared([0, 1] * 10), "test": declared([-1] * 4)}
     with pytest.raises(TrialError, match="stands for no label: this split is not annotated"):
@@ -151,7 +159,7 @@ def test_incomplete_rows_are_left_out_and_counted() -> None:
 
 def test_a_part_of_a_stream_without_texts_gives_no_rows() -> None:
     task, _ = prepared({"train": table(text=TEXTS, label=LABELS)})
-    assert task.encode_rows(table(text=["", None], label=[0, 1]), None, 8) == []
+    assert task.encode_rows(table(text=["", None], label=[0, 1]), [0, 1], None, 8) == []
 
 
 def test_a_large_evaluation_split_that_nobody_asked_for_is_cut_to_2000_rows() -> None:

@@ -6,13 +6,15 @@ import gc
 import itertools
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from accelerate import skip_first_batches
-from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
+from datasets import ClassLabel, Dataset, DatasetDict, Features, Value, load_dataset
 
 from tests.trainer.conftest import text_of
 from trainer import streaming, train
@@ -59,7 +61,7 @@ def number(row: dict[str, Any]) -> int:
 
 
 def numbers(source: streaming.Source, count: int, **options: int) -> list[int]:
-    stream = source.stream(lambda part: part.to_list(), **{"seed": 1, "batch": 4, **options})
+    stream = source.stream(lambda part, _: part.to_list(), **{"seed": 1, "batch": 4, **options})
     return [number(row) for row in itertools.islice(stream, count)]
 
 
@@ -184,7 +186,7 @@ def test_a_file_that_is_bad_further_on_ends_the_stream_in_a_sentence(tmp_path: P
     path.write_text("text,label\n" + "fine,1\n" * 30_000 + "bad,0,0\n")
     source = streaming.open_source(asked(path))
     with pytest.raises(TrialError, match=r"cannot be read on after \d\d+ rows: .* line") as caught:
-        list(itertools.islice(source.stream(lambda part: [{}] * len(part), 1, 4), 30_000))
+        list(itertools.islice(source.stream(lambda part, _: [{}] * len(part), 1, 4), 30_000))
     assert caught.value.reason == "DatasetNotFound"
 
 
@@ -202,12 +204,107 @@ def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
         file.write("text,label\n")
         file.writelines(f"{i} {filler},{i % 2}\n" for i in range(65_000))
     source = streaming.open_source(asked(path))
-    stream = iter(source.stream(lambda part: [{"n": 1}] * len(part), seed=1, batch=4))
+    stream = iter(source.stream(lambda part, _: [{"n": 1}] * len(part), seed=1, batch=4))
     count = sum(row["n"] for row in itertools.islice(stream, 6_000))
     before = resident_mb()
     count += sum(row["n"] for row in itertools.islice(stream, 57_000))
     assert count == 63_000
     assert resident_mb() - before < 25
+
+
+QUESTIONS = "--transformer-type=AutoModelForQuestionAnswering"
+
+
+@pytest.fixture
+def pictures(folders: Path, tmp_path: Path) -> Path:
+    """200 written digits of all kinds."""
+    rows = load_dataset(str(folders), split="train").shuffle(seed=0).select(range(200))
+    rows.to_parquet(tmp_path / "digits.parquet")
+    return tmp_path / "digits.parquet"
+
+
+# The fixtures that are the model and the data of each type, and what its trials need besides.
+KINDS: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "AutoModelForSequenceClassification": ("tiny_bert", "reviews", ()),
+    "AutoModelForTokenClassification": ("tiny_bert", "tagged", ()),
+    "AutoModelForQuestionAnswering": ("tiny_bert", "quiz", ("--max-length=16",)),
+    "AutoModelForCausalLM": ("decoder", "reviews", ()),
+    "AutoModelForMaskedLM": ("tiny_masked", "reviews", ("--method=full",)),
+    "AutoModelForImageClassification": ("tiny_vit", "pictures", ("--method=full",)),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_type_learns_from_a_stream_of_the_rows_that_it_has_in_memory(
+    request: pytest.FixtureRequest, tmp_path: Path, kind: str
+) -> None:
+    config = of_kind(request, kind, max_steps=20, eval_steps=10, learning_rate=1e-2)
+    in_memory = fresh(tmp_path, replace(config, streaming=False))[0].trainer.train_dataset
+    ready, recorder = fresh(tmp_path, config)
+    rows = list(itertools.islice(ready.trainer.train_dataset, 2 * len(in_memory)))
+    one, other = rows[: len(in_memory)], rows[len(in_memory) :]
+    assert told(one) != told(other), "in another order"
+    assert sorted(told(one)) == sorted(told(other)) == sorted(told(in_memory))
+    ready.trainer.train()
+    points = (point["metrics"] for point in recorder.curve)
+    losses = [metrics["eval_loss"] for metrics in points if "eval_loss" in metrics]
+    assert len(losses) == 2
+    assert losses[1] < losses[0]
+
+
+def of_kind(request: pytest.FixtureRequest, kind: str, **training: Any) -> TrialConfig:
+    """A trial of that type; keywords are fields of TrainingArguments."""
+    model, dataset, more = KINDS[kind]
+    flags = [f"--transformer-type={kind}", f"--model-uri={request.getfixturevalue(model)}"]
+    flags += ["--split=train[:160]", "--eval-split=train[160:]", *more]
+    flags += ["--objective-metric=eval_loss", "--objective-type=minimize"]
+    flags.append(f"--training-parameters={json.dumps(training)}")
+    return asked(request.getfixturevalue(dataset), *flags)
+
+
+def fresh(folder: Path, config: TrialConfig) -> tuple[train.Prepared, Recorder]:
+    recorder = Recorder(folder, "eval_loss", "minimize", Reporter(lambda line: None))
+    return train.prepare(config, folder, recorder), recorder
+
+
+def told(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Each row as text, without its number."""
+    return [
+        repr([torch.as_tensor(row[name]).tolist() for name in sorted(row.keys() - {"row"})])
+        for row in rows
+    ]
+
+
+def test_what_is_drawn_for_a_row_is_drawn_anew_when_it_comes_again(
+    tiny_masked: Path, tiny_vit: Path, reviews: Path, pictures: Path, tmp_path: Path
+) -> None:
+    hidden, augmented = (
+        asked(
+            dataset,
+            *(f"--transformer-type=AutoModelFor{kind}", f"--model-uri={model}"),
+            *("--split=train[:40]", "--eval-split=train[160:]", "--objective-metric=eval_loss"),
+            f"--training-parameters={json.dumps({'max_steps': 1, **more})}",
+        )
+        for kind, model, dataset, more in (
+            ("MaskedLM", tiny_masked, reviews, {}),
+            ("ImageClassification", tiny_vit, pictures, {"augment": "crop-flip"}),
+        )
+    )
+    numbers = [row["row"] for row in first(fresh(tmp_path, hidden)[0], 80)]
+    assert numbers == list(range(80)), "masks depend on the number alone"
+    once, again = (told(first(fresh(tmp_path, augmented)[0], 80)) for _ in range(2))
+    assert once == again
+    assert len(set(once[:40]) & set(once[40:])) < 20, "of two epochs; small pictures have few parts"
+
+
+def first(ready: train.Prepared, count: int) -> list[dict[str, Any]]:
+    return list(itertools.islice(ready.trainer.train_dataset, count))
+
+
+def test_a_buffer_of_large_rows_has_fewer_of_them() -> None:
+    assert streaming.buffer_rows(rows(1000)) == 10_000
+    large = Dataset.from_dict({"text": ["the film" * 100_000] * 5})
+    assert streaming.buffer_rows(large) == 249
 
 
 @pytest.fixture
@@ -247,8 +344,8 @@ def test_what_cannot_be_streamed_is_said(tried: Callable[..., Recorder], tmp_pat
     with pytest.raises(TrialError, match="is not known while they are read: give max_steps") as no:
         tried()
     assert no.value.reason == "BadParameter"
-    with pytest.raises(TrialError, match="cannot read rows while it trains; leave"):
-        tried("--transformer-type=AutoModelForTokenClassification", max_steps=1)
+    with pytest.raises(TrialError, match="How many parts the contexts are cut into is not known"):
+        tried(QUESTIONS, "--split=train[:100]")
 
 
 def test_a_label_that_comes_late_and_is_not_declared_ends_the_trial(
@@ -261,14 +358,31 @@ def test_a_label_that_comes_late_and_is_not_declared_ends_the_trial(
     assert caught.value.reason == "LabelMismatch"
 
 
-def test_a_trial_that_goes_on_skips_what_was_read(
-    tiny_bert: Path, folder: Path, tmp_path: Path
+def test_a_tag_that_comes_late_ends_the_trial(
+    tried: Callable[..., Recorder], tmp_path: Path
 ) -> None:
-    config = asked(folder, f"--model-uri={tiny_bert}", '--training-parameters={"max_steps": 5}')
-    recorder = Recorder(tmp_path, "eval_loss", "minimize", Reporter(lambda line: None))
-    loader = train.prepare(config, tmp_path, recorder).trainer.get_train_dataloader()
+    late = [{"tokens": ["the", "film"], "tags": ["O", "AB"[i % 2]]} for i in range(3000)]
+    late += [{"tokens": ["the"], "tags": ["C"]}] * 300
+    (tmp_path / "late.jsonl").write_text("\n".join(map(json.dumps, late)))
+    with pytest.raises(TrialError, match="has the 'tags' 'C', which neither the first rows to"):
+        tried(
+            "--transformer-type=AutoModelForTokenClassification",
+            dataset=tmp_path / "late.jsonl",
+            max_steps=100,
+        )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_trial_that_goes_on_skips_what_was_read(
+    request: pytest.FixtureRequest, tmp_path: Path, kind: str
+) -> None:
+    config = of_kind(request, kind, max_steps=5)
+    loader = fresh(tmp_path, config)[0].trainer.get_train_dataloader()
     fourth = next(itertools.islice(loader, 3, None))
-    assert next(iter(skip_first_batches(loader, 3)))["input_ids"].equal(fourth["input_ids"])
+    again = next(iter(skip_first_batches(loader, 3)))
+    assert again.keys() == fourth.keys()
+    for name, value in fourth.items():
+        assert torch.equal(torch.as_tensor(again[name]), torch.as_tensor(value)), name
 
 
 def test_a_label_that_is_declared_may_come_late(

@@ -13,7 +13,6 @@ import torch
 from datasets import ClassLabel, Dataset, Features, List, Value
 
 from tests.trainer import chunks
-from tests.trainer.conftest import SIDES, WORDS, text_of
 from trainer import model, train
 from trainer.config import TrialConfig, read_config, trial_parser
 from trainer.errors import TrialError
@@ -242,20 +241,6 @@ def test_scores_of_entities_and_of_words() -> None:
     )
     outside = token_classification.scores(found, labels, ("O", "VERB", "ADV"))
     assert outside["f1"] == pytest.approx((1 + 2 / 3) / 2), "O is not averaged in"
-
-
-@pytest.fixture(scope="session")
-def tagged(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """200 sentences in which good words are `B-GOOD`, bad ones `B-BAD`, all others `O`."""
-    kinds = {word: kind for kind, side in zip(("BAD", "GOOD"), SIDES.values(), strict=True)
-             for word in side}  # fmt: skip
-    path = tmp_path_factory.mktemp("tagged") / "tagged.jsonl"
-    with path.open("w") as file:
-        for i in range(200):
-            words = text_of(i, i % 2).split()
-            tags = ["O" if word in WORDS else f"B-{kinds[word]}" for word in words]
-            file.write(json.dumps({"tokens": words, "tags": tags}) + "\n")
-    return path
 
 
 @pytest.fixture

@@ -94,8 +94,15 @@ class Task(ABC):
         again, so nothing of this can be left to `encode`.
         """
 
-    def encode_rows(self, rows: Dataset, processor: Any, max_length: int | None) -> list[Features]:
-        """More rows to train on, those of a stream, as `encode` gives them; or TrialError."""
+    def encode_rows(
+        self, rows: Dataset, numbers: Sequence[int], processor: Any, max_length: int | None
+    ) -> Sequence[Features]:
+        """More rows to train on, those of a stream, as `encode` gives them; or TrialError.
+
+        Args:
+            numbers: of each row its number in the stream, which no other row has in any epoch; what
+                is drawn by chance for a row may depend on it.
+        """
         raise NotImplementedError
 
     @classmethod

@@ -104,7 +104,9 @@ class CausalLM(Task):
         template = self.layout.template(self.prompt_template, processor)
         return "plain" if template == prompts.CHAT and not processor.chat_template else template
 
-    def encode_rows(self, rows: Dataset, processor: Any, max_length: int | None) -> list[Features]:
+    def encode_rows(
+        self, rows: Dataset, numbers: Sequence[int], processor: Any, max_length: int | None
+    ) -> list[Features]:
         assert max_length is not None and not self.packs  # see encode, and config
         turns = _turns(rows, self.layout)
         return self._rows(turns, "train on", self._template(processor), processor, max_length)[0]

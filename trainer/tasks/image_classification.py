@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -22,6 +22,7 @@ from trainer.labels import (
     counts_of,
     head_options,
     labels_of,
+    of_stream,
     scores,
     warn_if_single,
 )
@@ -59,6 +60,10 @@ class ImageClassification(Task):
     names: tuple[str, ...]
     augment: str
     seed: int
+    index: Mapping[Any, int]
+    image_column: str
+    label_column: str
+    folder: Path
 
     # NB: peft has no type for it; without one it takes the inputs as they come.
     peft_task_type: ClassVar[None] = None
@@ -80,12 +85,9 @@ class ImageClassification(Task):
             strata=lambda rows: cells(rows, label),
         )
         names, index = labels_of(train, held_out, label, config.num_labels)
-        warn_if_single(cells(train, label), config.split, warn)
-        both = (
-            Rows(find(rows, image, folder), tuple(index[value] for value in cells(rows, label)))
-            for rows in (train, held_out)
-        )
-        return cls(*both, names, config.augment, config.seed)
+        warn_if_single(cells(train, label), cells(held_out, label), config.split, warn)
+        parts = (_rows(rows, image, label, folder, index) for rows in (train, held_out))
+        return cls(*parts, names, config.augment, config.seed, index, image, label, folder)
 
     def counts(self) -> dict[str, Any]:
         return counts_of(self.train.labels, self.eval.labels, self.names)
@@ -115,6 +117,15 @@ class ImageClassification(Task):
             Pixels(self.train, processor, self.augment, self.seed), Pixels(self.eval, processor)
         )
 
+    def encode_rows(
+        self, rows: Dataset, numbers: Sequence[int], processor: Any, max_length: int | None
+    ) -> Sequence[Features]:
+        names = (self.image_column, self.label_column)
+        kept = _whole(rows, *names, self.folder)[0]
+        index = of_stream(cells(rows, names[1]), self.index, self.names, names[1])
+        found = _rows(rows.select(kept), *names, self.folder, index)
+        return Pixels(found, processor, self.augment, self.seed, [numbers[i] for i in kept])
+
     def collator(self, processor: Any) -> Collator:
         return default_data_collator
 
@@ -135,8 +146,16 @@ class Pixels(Sequence[Features]):
     in any number of processes, and after an interruption.
     """
 
-    def __init__(self, rows: Rows, processor: Any, augment: str = "none", seed: int = 0) -> None:
+    def __init__(
+        self,
+        rows: Rows,
+        processor: Any,
+        augment: str = "none",
+        seed: int = 0,
+        numbers: Sequence[int] | None = None,
+    ) -> None:
         self._rows = rows
+        self._numbers = range(len(rows.labels)) if numbers is None else numbers
         self._processor = processor
         self._augment = augment
         self._seed = seed
@@ -153,7 +172,8 @@ class Pixels(Sequence[Features]):
             raise IndexError(index)
         picture = self._rows.pictures.picture(index)
         if self._augment != "none":
-            picture = changed(picture, self._augment, f"{self._seed} {self._epoch} {index}")
+            drawn_by = f"{self._seed} {self._epoch} {self._numbers[index]}"
+            picture = changed(picture, self._augment, drawn_by)
         made = self._processor(images=picture, return_tensors="pt")
         return {"pixel_values": made["pixel_values"][0], "labels": self._rows.labels[index]}
 
@@ -180,12 +200,22 @@ def _complete(
         check_column(rows, column, f"split {spec!r}")
     if not isinstance(rows.features[label], (ClassLabel, Value)):
         raise TrialError("LabelMismatch", f"The column {label!r} does not hold one label per row.")
-    pictures = find(rows, image, folder)
-    labelled = [i for i, value in enumerate(cells(rows, label)) if value is not None]
-    kept = [i for i in labelled if pictures.is_readable(i)]
+    kept, unreadable = _whole(rows, image, label, folder)
     lost = {
-        "have no label": len(rows) - len(labelled),
-        "have a picture that is missing or cannot be read": len(labelled) - len(kept),
+        "have no label": len(rows) - len(kept) - unreadable,
+        "have a picture that is missing or cannot be read": unreadable,
     }
     none = f"No row of {spec!r} has both a {label!r} and a picture in {image!r} that can be read."
     return data.usable(rows, kept, spec, lost, none, warn)
+
+
+def _whole(rows: Dataset, image: str, label: str, folder: Path) -> tuple[list[int], int]:
+    """Which rows have a label and a picture that can be read; of how many only the label."""
+    pictures = find(rows, image, folder)
+    labelled = [i for i, value in enumerate(cells(rows, label)) if value is not None]
+    kept = [i for i in labelled if pictures.is_readable(i)]
+    return kept, len(labelled) - len(kept)
+
+
+def _rows(rows: Dataset, image: str, label: str, folder: Path, index: Mapping[Any, int]) -> Rows:
+    return Rows(find(rows, image, folder), tuple(index[value] for value in cells(rows, label)))

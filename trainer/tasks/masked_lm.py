@@ -37,6 +37,7 @@ class MaskedLM(Task):
     eval: tuple[str, ...]
     probability: float
     seed: int
+    column: str
 
     peft_task_type: ClassVar[str | None] = None
     for_collator: ClassVar[tuple[str, ...]] = ("row",)
@@ -51,7 +52,7 @@ class MaskedLM(Task):
             strata=lambda rows: [0] * len(rows),
         )
         texts = (tuple(cells(rows, column)) for rows in (train, held_out))
-        return cls(*texts, config.mlm_probability, config.seed)
+        return cls(*texts, config.mlm_probability, config.seed, column)
 
     def counts(self) -> dict[str, Any]:
         return {"train": len(self.train), "eval": len(self.eval)}
@@ -81,13 +82,21 @@ class MaskedLM(Task):
         return _fresh_modules(network, network.missing_keys)
 
     def encode(self, processor: Any, max_length: int | None) -> Encoded:
-        train, notes = _rows(self.train, "train on", processor, max_length)
-        held_out, more = _rows(self.eval, "evaluate on", processor, max_length)
+        train, notes = _noted(self.train, "train on", processor, max_length)
+        held_out, more = _noted(self.eval, "evaluate on", processor, max_length)
         usual = OWN_DEFAULTS["mlm_probability"]
         masks = Masks(usual, 0, processor.mask_token_id, len(processor))
         fixed = [masks.drawn(row) for row in held_out]
         fixed.sort(key=lambda row: len(row["input_ids"]))
         return Encoded(train, fixed, notes=notes + more)
+
+    def encode_rows(
+        self, rows: Dataset, numbers: Sequence[int], processor: Any, max_length: int | None
+    ) -> list[Features]:
+        texts = cells(rows, self.column)
+        kept = _whole(texts)
+        found = ([each[i] for i in kept] for each in (texts, numbers))
+        return _rows(*found, processor, max_length) if kept else []
 
     def collator(self, processor: Any) -> Collator:
         masks = Masks(self.probability, self.seed, processor.mask_token_id, len(processor))
@@ -108,9 +117,13 @@ TASK = MaskedLM
 
 def _complete(rows: Dataset, column: str, spec: str, warn: Warn) -> Dataset:
     check_text(rows, column, f"split {spec!r}")
-    kept = [i for i, text in enumerate(cells(rows, column)) if text and not text.isspace()]
+    kept = _whole(cells(rows, column))
     lost = {"have no text": len(rows) - len(kept)}
     return data.usable(rows, kept, spec, lost, f"No row of {spec!r} has a {column!r}.", warn)
+
+
+def _whole(texts: Sequence[str | None]) -> list[int]:
+    return [i for i, text in enumerate(texts) if text and not text.isspace()]
 
 
 def _fresh_modules(network: Any, missing: Sequence[str]) -> tuple[str, ...]:
@@ -125,26 +138,33 @@ def _fresh_modules(network: Any, missing: Sequence[str]) -> tuple[str, ...]:
     )
 
 
-def _rows(
+def _noted(
     texts: Sequence[str], what: str, tokenizer: Any, limit: int | None
 ) -> tuple[list[Features], list[str]]:
-    """Token ids; labels where a token may be hidden, all but the special ones; the row's number."""
-    encoded = tokenizer(
-        list(texts), truncation=True, max_length=limit, return_special_tokens_mask=True
-    )
-    rows = []
-    for i, (ids, special) in enumerate(
-        zip(encoded["input_ids"], encoded["special_tokens_mask"], strict=True)
-    ):
-        labels = [NO_LABEL if mark else token for token, mark in zip(ids, special, strict=True)]
-        if any(label != NO_LABEL for label in labels):
-            rows.append({"input_ids": ids, "labels": labels, "row": i})
+    """The rows, with a note if some were cut; none is EmptyDataset."""
+    rows = _rows(texts, range(len(texts)), tokenizer, limit)
     if not rows:
         raise TrialError("EmptyDataset", f"None of {len(texts)} rows to {what} has a token.")
     notes = []
     if full := sum(len(row["input_ids"]) == limit for row in rows):
         notes.append(f"{full} of {len(texts)} rows to {what} fill {limit} tokens; more was cut.")
     return rows, notes
+
+
+def _rows(
+    texts: Sequence[str], numbers: Sequence[int], tokenizer: Any, limit: int | None
+) -> list[Features]:
+    """Token ids; labels where a token may be hidden, all but the special ones; the row's number."""
+    encoded = tokenizer(
+        list(texts), truncation=True, max_length=limit, return_special_tokens_mask=True
+    )
+    rows = []
+    columns = (encoded["input_ids"], encoded["special_tokens_mask"])
+    for number, ids, special in zip(numbers, *columns, strict=True):
+        labels = [NO_LABEL if mark else token for token, mark in zip(ids, special, strict=True)]
+        if any(label != NO_LABEL for label in labels):
+            rows.append({"input_ids": ids, "labels": labels, "row": number})
+    return rows
 
 
 @dataclass(frozen=True)

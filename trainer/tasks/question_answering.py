@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
+from datasets import Dataset
 from transformers import AutoModelForQuestionAnswering
 
 from trainer import data, model, spans
@@ -20,7 +21,7 @@ from trainer.columns import cells
 from trainer.config import TrialConfig
 from trainer.errors import TrialError
 from trainer.model import Weights
-from trainer.questions import Question, columns_of, questions, usable
+from trainer.questions import Columns, Question, columns_of, questions, usable
 from trainer.reading import Splits
 from trainer.tasks.base import Collator, Encoded, Features, Task, Warn
 from trainer.tasks.sequence_classification import by_length
@@ -65,6 +66,7 @@ class QuestionAnswering(Task):
 
     train: tuple[Question, ...]
     eval: tuple[Question, ...]
+    columns: Columns
     windows: Sequence[Window] = ()
     longest_answer: int = LONGEST_ANSWER
 
@@ -86,7 +88,8 @@ class QuestionAnswering(Task):
             strata=lambda rows: [not each.answers for each in questions(rows, columns)],
             groups=lambda rows: cells(rows, columns.context),
         )
-        return cls(tuple(questions(train, columns)), tuple(questions(held_out, columns)))
+        parts = (tuple(questions(rows, columns)) for rows in (train, held_out))
+        return cls(*parts, columns)
 
     @property
     def has_unanswerable(self) -> bool:
@@ -130,8 +133,15 @@ class QuestionAnswering(Task):
         notes: list[str] = []
         train = encode(self.train, processor, max_length, notes.append)
         held_out = encode(self.eval, processor, max_length, notes.append)
-        unplaced = [{name: row[name] for name in row.keys() - PLACING} for row in train]
-        return Encoded(unplaced, by_length(held_out), notes=notes)
+        return Encoded([_unplaced(row) for row in train], by_length(held_out), notes=notes)
+
+    def encode_rows(
+        self, rows: Dataset, numbers: Sequence[int], processor: Any, max_length: int | None
+    ) -> list[Features]:
+        assert max_length is not None  # see encode
+        found = tuple(questions(rows, self.columns))
+        made = encode(found, processor, max_length, lambda said: None) if found else []
+        return [_unplaced(row) for row in made]
 
     def keep(self, encoded: Encoded) -> None:
         lengths = (1 + last - first for first, last in (row["labels"] for row in encoded.train))
@@ -142,7 +152,7 @@ class QuestionAnswering(Task):
         def collate(rows: list[Features]) -> Any:
             # NB: the labels are positions, so padding comes behind, whatever the model is used to.
             options = {"padding_side": "right", "return_attention_mask": True}
-            plain = [{name: row[name] for name in row.keys() - PLACING} for row in rows]
+            plain = [_unplaced(row) for row in rows]
             return processor.pad(plain, return_tensors="pt", **options)
 
         return collate
@@ -228,6 +238,11 @@ def encode(
         row["labels"] = located(Window.of(row), asked[origin])
         rows.append(row)
     return rows
+
+
+def _unplaced(row: Features) -> Features:
+    """What of a row is for the network."""
+    return {name: row[name] for name in row.keys() - PLACING}
 
 
 def _cut(texts: Sequence[str], tokenizer: Any, limit: int) -> list[str]:

@@ -20,6 +20,7 @@ from trainer.labels import (
     counts_of,
     head_options,
     labels_of,
+    of_stream,
     scores,
     warn_if_single,
 )
@@ -73,7 +74,7 @@ class SequenceClassification(Task):
             strata=lambda rows: cells(rows, label),
         )
         names, index = labels_of(train, held_out, label, config.num_labels)
-        warn_if_single(cells(train, label), config.split, warn)
+        warn_if_single(cells(train, label), cells(held_out, label), config.split, warn)
         parts = (_rows(each, text, label, index) for each in (train, held_out))
         return cls(*parts, names, index, text, label)
 
@@ -97,24 +98,13 @@ class SequenceClassification(Task):
             by_length(encode(self.eval, processor, max_length)),
         )
 
-    def encode_rows(self, rows: Dataset, processor: Any, max_length: int | None) -> list[Features]:
-        index = self._all_labels()
-        values = cells(rows, self.label_column)
-        if unknown := [value for value in values if value is not None and value not in index]:
-            raise TrialError(
-                "LabelMismatch",
-                f"A row has the {self.label_column!r} {unknown[0]!r}, which neither the first rows "
-                "to train on nor those to evaluate on have; shuffle the data.",
-            )
+    def encode_rows(
+        self, rows: Dataset, numbers: Sequence[int], processor: Any, max_length: int | None
+    ) -> list[Features]:
         names = (self.text_column, self.label_column)
+        index = of_stream(cells(rows, names[1]), self.index, self.names, names[1])
         found = _rows(rows.select(_whole(rows, *names)), *names, index)
         return encode(found, processor, max_length) if found.texts else []
-
-    def _all_labels(self) -> dict[Any, int]:
-        """The index of each value that may come, also of those that no row has had so far."""
-        if all(value == place for value, place in self.index.items()):
-            return {place: place for place in range(len(self.names))}
-        return dict(self.index)
 
     def collator(self, processor: Any) -> Collator:
         return DataCollatorWithPadding(processor)
@@ -152,7 +142,7 @@ def _whole(rows: Dataset, text: str, label: str) -> list[int]:
     ]
 
 
-def _rows(rows: Dataset, text: str, label: str, index: dict[Any, int]) -> Rows:
+def _rows(rows: Dataset, text: str, label: str, index: Mapping[Any, int]) -> Rows:
     return Rows(tuple(cells(rows, text)), tuple(index[value] for value in cells(rows, label)))
 
 

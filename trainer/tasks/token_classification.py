@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -17,7 +17,7 @@ from trainer.columns import cells, check_column, find_column, is_text
 from trainer.config import TrialConfig
 from trainer.entities import OUTSIDE, entity_scores, is_scheme
 from trainer.errors import TrialError
-from trainer.labels import head_options, named
+from trainer.labels import head_options, named, of_stream
 from trainer.model import Weights
 from trainer.reading import Splits
 from trainer.tasks.base import NO_LABEL, Collator, Encoded, Features, Task, Warn
@@ -46,6 +46,9 @@ class TokenClassification(Task):
     train: Rows
     eval: Rows
     names: tuple[str, ...]
+    index: Mapping[Any, int]
+    tokens_column: str
+    tags_column: str
 
     peft_task_type: ClassVar[str] = "TOKEN_CLS"
 
@@ -63,7 +66,8 @@ class TokenClassification(Task):
         values = {tag for rows in (train, held_out) for row in cells(rows, tags) for tag in row}
         feature = train.features[tags].feature
         names, index = named(feature, values, tags, config.num_labels)
-        return cls(_rows(train, tokens, tags, index), _rows(held_out, tokens, tags, index), names)
+        parts = (_rows(rows, tokens, tags, index) for rows in (train, held_out))
+        return cls(*parts, names, index, tokens, tags)
 
     def counts(self) -> dict[str, Any]:
         found = Counter(self.names[tag] for row in self.eval.tags for tag in row)
@@ -103,11 +107,20 @@ class TokenClassification(Task):
             f"{total - kept} of {total} words are beyond max length or have no token, and count "
             "neither in training nor in the scores."
         ]
-        # NB: a step of rows without a label has no loss.
-        learned = [row for row in train if set(row["labels"]) != {NO_LABEL}]
+        learned = _learned(train)
         if not learned:
             raise TrialError("EmptyDataset", "No word of the rows to train on has a token.")
         return Encoded(learned, by_length(held_out), notes=notes if kept < total else ())
+
+    def encode_rows(
+        self, rows: Dataset, numbers: Sequence[int], processor: Any, max_length: int | None
+    ) -> list[Features]:
+        names = (self.tokens_column, self.tags_column)
+        whole = rows.select(_whole(rows, *names)[0])
+        tags = (tag for row in cells(whole, names[1]) for tag in row)
+        index = of_stream(tags, self.index, self.names, names[1])
+        found = _rows(whole, *names, index)
+        return _learned(encode(found, processor, max_length)) if found.words else []
 
     def collator(self, processor: Any) -> Collator:
         return DataCollatorForTokenClassification(processor)
@@ -137,14 +150,7 @@ def _complete(rows: Dataset, tokens: str, tags: str, spec: str, warn: Warn) -> D
         raise TrialError("BadColumn", f"The column {tokens!r} holds lists of {held}, not of words.")
     if not isinstance(rows.features[tags].feature, (ClassLabel, Value)):
         raise TrialError("LabelMismatch", f"The column {tags!r} does not hold one tag per word.")
-    kept, uneven = [], 0
-    for i, (words, marks) in enumerate(zip(cells(rows, tokens), cells(rows, tags), strict=True)):
-        if not words or not marks or None in words or None in marks:
-            continue
-        if len(words) == len(marks):
-            kept.append(i)
-        else:
-            uneven += 1
+    kept, uneven = _whole(rows, tokens, tags)
     lacking = len(rows) - len(kept) - uneven
     lost = {f"have {tags!r} not as long as {tokens!r}": uneven, "lack words or tags": lacking}
     none = (
@@ -154,7 +160,20 @@ def _complete(rows: Dataset, tokens: str, tags: str, spec: str, warn: Warn) -> D
     return data.usable(rows, kept, spec, lost, none, warn)
 
 
-def _rows(rows: Dataset, tokens: str, tags: str, index: dict[Any, int]) -> Rows:
+def _whole(rows: Dataset, tokens: str, tags: str) -> tuple[list[int], int]:
+    """Which rows have words and as many tags, and how many have both, but not as many."""
+    kept, uneven = [], 0
+    for i, (words, marks) in enumerate(zip(cells(rows, tokens), cells(rows, tags), strict=True)):
+        if not words or not marks or None in words or None in marks:
+            continue
+        if len(words) == len(marks):
+            kept.append(i)
+        else:
+            uneven += 1
+    return kept, uneven
+
+
+def _rows(rows: Dataset, tokens: str, tags: str, index: Mapping[Any, int]) -> Rows:
     return Rows(
         tuple(map(tuple, cells(rows, tokens))),
         tuple(tuple(index[tag] for tag in row) for row in cells(rows, tags)),
@@ -176,6 +195,11 @@ def encode(rows: Rows, tokenizer: Any, max_length: int | None) -> list[Features]
         }
         for i, tags in enumerate(rows.tags)
     ]
+
+
+def _learned(rows: list[Features]) -> list[Features]:
+    """Those with a tag. NB: a step of rows without a label has no loss."""
+    return [row for row in rows if set(row["labels"]) != {NO_LABEL}]
 
 
 def aligned(words: Sequence[int | None], tags: Sequence[int]) -> list[int]:
