@@ -57,7 +57,7 @@ class LocalEngine(WithoutActions):
                 allow_code=self._allow_code,
                 cores=local_hardware.cores(),
                 gpus=len(local_hardware.gpus()),
-                has_bitsandbytes=find_spec("bitsandbytes") is not None,
+                is_installed=lambda package: find_spec(package) is not None,
             )
         )
 

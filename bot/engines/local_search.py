@@ -6,6 +6,8 @@ Level-triggered: `step` compares what the study file says with what runs and doe
 from __future__ import annotations
 
 import errno
+import importlib
+import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +16,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from bot import prior
 from bot.engines import endings, local_process, local_status
+from bot.engines.local_check import PACKAGES
 from bot.engines.local_outcome import Remains, Verdict, can_go_on, outcome
 from bot.engines.local_process import LOG_FILE, TrialProcess, tail
 from bot.engines.local_records import Entry, StudyFile, explain
@@ -145,6 +148,11 @@ class Search:
 
     def _take_up(self, now: datetime) -> None:
         """Find what an engine before this one left behind: running, ended, or never begun."""
+        for package in PACKAGES.get(self.spec.algorithm_name, ()):
+            # NB: torch takes seconds; nobody who asks the engine something waits for it.
+            threading.Thread(
+                target=importlib.import_module, args=(package,), name="import", daemon=True
+            ).start()
         self._fetching = local_process.adopt(self._fetch_folder, self._wake)
         for trial in self._file.trials(self.entry):
             if trial.state != TrialState.RUNNING or trial.number in self.trials.running:

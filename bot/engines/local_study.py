@@ -15,7 +15,7 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
 from optuna.trial import Trial
 
 from bot.spec import Number, Parameter, Scalar, TuneSpec
@@ -136,12 +136,22 @@ def _multivariate_tpe(settings: Mapping[str, str], seed: int) -> BaseSampler:
     )
 
 
+def _gaussian_process(settings: Mapping[str, str], seed: int) -> BaseSampler:
+    """Expected improvement over a Gaussian process; imports torch for its first proposal."""
+    return GPSampler(
+        seed=seed,
+        n_startup_trials=int(settings.get("n_initial_points", 10)),
+        warn_independent_sampling=False,
+    )
+
+
 # Points of a grid are planned by `grid_point`; its sampler never has a value left to choose.
 SAMPLERS: Mapping[str, Callable[[Mapping[str, str], int], BaseSampler]] = {
     "random": _random,
     "grid": _random,
     "tpe": _tpe,
     "multivariate-tpe": _multivariate_tpe,
+    "bayesianoptimization": _gaussian_process,
 }
 
 

@@ -514,6 +514,29 @@ def test_grid_tries_every_point_once(engine: LocalEngine) -> None:
     assert points == [(a, b) for a in (10, 15, 20) for b in (0.1, 0.2)]
 
 
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("random", {}),
+        ("tpe", {}),
+        ("multivariate-tpe", {"n_startup_trials": "2"}),
+        ("bayesianoptimization", {"n_initial_points": "2"}),
+    ],
+)
+def test_every_algorithm_runs_an_experiment(
+    engine: LocalEngine, name: str, settings: dict[str, str]
+) -> None:
+    wanted = a_spec(
+        python(SOURCES["quick"]),
+        algorithm_name=name,
+        algorithm_settings=settings,
+        max_trial_count=5,
+    )
+    status = until(engine, start(engine, wanted), is_over).status
+    assert [trial.condition for trial in status.trials] == [TrialCondition.SUCCEEDED] * 5, status
+    assert len({tuple(trial.parameters.values()) for trial in status.trials}) == 5
+
+
 def test_under_grid_the_known_good_trial_is_extra_and_does_not_count(
     engine: LocalEngine, tmp_path: Path
 ) -> None:

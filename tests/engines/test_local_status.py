@@ -254,10 +254,56 @@ def test_what_this_engine_cannot_do_is_refused_by_field(changes: Any, field: str
     assert all(word in str(found[0]) for word in (str(next(iter(changes.values())))[:5],))
 
 
+@pytest.mark.parametrize(
+    ("name", "asked", "sentence"),
+    [
+        (
+            "bayesianoptimization",
+            {"base_estimator": "RF"},
+            "`base_estimator=RF` of `bayesianoptimization` cannot be had here: the model is a "
+            "Gaussian process. Write base_estimator=GP, or leave it out.",
+        ),
+        (
+            "bayesianoptimization",
+            {"acq_func": "LCB"},
+            "`acq_func=LCB` of `bayesianoptimization` cannot be had here: points are chosen by "
+            "their expected improvement. Write acq_func=EI, or leave it out.",
+        ),
+        (
+            "bayesianoptimization",
+            {"acq_optimizer": "sampling"},
+            "`acq_optimizer=sampling` of `bayesianoptimization` cannot be had here: the best point "
+            "is found by L-BFGS. Write acq_optimizer=auto, or leave it out.",
+        ),
+    ],
+)
+def test_a_setting_that_this_engine_cannot_honour_is_refused(
+    name: str, asked: dict[str, str], sentence: str
+) -> None:
+    asking = wanted(algorithm_name=name, algorithm_settings=asked)
+    found = list(refusals(asking, allow_code=True, cores=1, gpus=0))
+    assert [(error.field, str(error)) for error in found] == [("algorithm_settings", sentence)]
+
+
+def test_settings_that_this_engine_honours_are_not_refused() -> None:
+    settings = {"base_estimator": "GP", "n_initial_points": "5", "acq_func": "EI"}
+    asked = wanted(algorithm_name="bayesianoptimization", algorithm_settings=settings)
+    assert list(refusals(asked, allow_code=True, cores=1, gpus=0)) == []
+
+
+def test_an_algorithm_whose_package_is_not_installed_is_refused() -> None:
+    asked = wanted(algorithm_name="bayesianoptimization")
+    found = refusals(asked, allow_code=True, cores=1, gpus=0, is_installed="scipy".__ne__)
+    assert [str(error) for error in found] == [
+        "`bayesianoptimization` needs the package scipy, which is not installed here. "
+        "pip install 'katib-tune[local]', or take algorithm=multivariate-tpe."
+    ]
+
+
 def test_a_base_of_few_bits_is_refused_where_nothing_can_make_one() -> None:
     asked = training(quantization="4bit")
     assert list(refusals(asked, allow_code=False, cores=1, gpus=0)) == []
-    found = list(refusals(asked, allow_code=False, cores=1, gpus=0, has_bitsandbytes=False))
+    found = list(refusals(asked, allow_code=False, cores=1, gpus=0, is_installed=lambda _: False))
     assert [str(error) for error in found] == [
         "`quantization=4bit` needs bitsandbytes, which is not installed here. "
         "pip install bitsandbytes, or leave `quantization` out."

@@ -92,6 +92,7 @@ def test_without_a_seed_every_experiment_has_its_own_and_keeps_it() -> None:
         ("tpe", {"gamma": "0.25", "prior_weight": "0.5", "n_EI_candidates": "7"}),
         ("tpe", {}),
         ("multivariate-tpe", {"n_startup_trials": "2", "n_ei_candidates": "7"}),
+        ("bayesianoptimization", {"n_initial_points": "9", "base_estimator": "GP"}),
     ],
 )
 def test_every_sampler_searches_with_katib_s_settings(name: str, settings: Any) -> None:
@@ -101,26 +102,39 @@ def test_every_sampler_searches_with_katib_s_settings(name: str, settings: Any) 
         algorithm_settings=settings,
     )
     study = optuna.create_study()
-    for number in range(14):
-        study.sampler = sampler(wanted, 1, number)
-        trial = study.ask()
-        suggest(trial, wanted)
-        study.tell(trial, trial.params["x"])
+    searched(study, wanted, 14)
     assert len({trial.params["x"] for trial in study.trials}) > 5
 
 
-def test_tpe_learns_where_random_search_does_not() -> None:
-    def mean_of_late_trials(name: str) -> float:
-        wanted = search(algorithm_name=name)
-        study = optuna.create_study()
-        for number in range(60):
-            study.sampler = sampler(wanted, 3, number)
-            trial = study.ask()
-            suggest(trial, wanted)
-            study.tell(trial, abs(trial.params["x"] - 0.7))
-        return sum(trial.value or 0 for trial in study.trials[30:]) / 30
+def searched(study: optuna.Study, wanted: TuneSpec, trials: int, seed: int = 1) -> optuna.Study:
+    """`study` after more trials, whose value says how far x is from 0.7."""
+    for number in range(len(study.trials), len(study.trials) + trials):
+        study.sampler = sampler(wanted, seed, number)
+        trial = study.ask()
+        suggest(trial, wanted)
+        study.tell(trial, abs(trial.params["x"] - 0.7))
+    return study
 
-    assert mean_of_late_trials("tpe") < 0.7 * mean_of_late_trials("random")
+
+@pytest.mark.parametrize(("name", "trials"), [("tpe", 60), ("bayesianoptimization", 20)])
+def test_it_learns_where_random_search_does_not(name: str, trials: int) -> None:
+    def mean_of_late_trials(name: str) -> float:
+        study = searched(optuna.create_study(), search(algorithm_name=name), trials, seed=3)
+        late = study.trials[trials // 2 :]
+        return sum(trial.value or 0 for trial in late) / len(late)
+
+    assert mean_of_late_trials(name) < 0.7 * mean_of_late_trials("random")
+
+
+@pytest.mark.parametrize("name", ["random", "tpe", "multivariate-tpe", "bayesianoptimization"])
+def test_the_same_seed_gives_the_same_points(name: str) -> None:
+    wanted = search(algorithm_name=name)
+
+    def points(seed: int) -> list[Any]:
+        study = searched(optuna.create_study(), wanted, 12, seed)
+        return [trial.params for trial in study.trials]
+
+    assert points(1) == points(1) != points(2)
 
 
 def test_a_sampler_made_again_does_not_repeat_the_first_points() -> None:
