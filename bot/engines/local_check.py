@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from bot import trial_check
 from bot.errors import SpecError
 from bot.spec import FIELDS, TuneSpec
 
-ALGORITHMS = ("random", "grid", "tpe", "multivariate-tpe", "bayesianoptimization")
+ALGORITHMS = ("random", "grid", "tpe", "multivariate-tpe", "bayesianoptimization", "cmaes")
 # What an algorithm needs besides Optuna.
-PACKAGES = {"bayesianoptimization": ("scipy", "torch")}
+PACKAGES = {"bayesianoptimization": ("scipy", "torch"), "cmaes": ("cmaes",)}
 # Katib's settings that are not free here: the values that this engine has, and why.
-SETTINGS = {
+SETTINGS: Mapping[str, Mapping[str, tuple[tuple[str, ...], str]]] = {
     "bayesianoptimization": {
         "base_estimator": (("GP",), "the model is a Gaussian process"),
         "acq_func": (("EI",), "points are chosen by their expected improvement"),
         "acq_optimizer": (("auto", "lbfgs"), "the best point is found by L-BFGS"),
-    }
+    },
+    "cmaes": {
+        "restart_strategy": (("none",), "the search is not started over"),
+        # NB: Katib measures it in the hyperparameters' own units, however unlike they are.
+        "sigma": ((), "it begins with a sixth of each range"),
+    },
 }
 KATIB_ONLY = {
     "objective_image": "images run on Katib; this engine runs a Python function",
@@ -106,7 +111,7 @@ def _search(spec: TuneSpec, is_installed: Callable[[str], bool]) -> Iterator[Spe
         if asked is not None and asked not in had:
             yield SpecError(
                 f"`{setting}={asked}` of `{name}` cannot be had here: {why}.",
-                hint=f"Write {setting}={had[0]}, or leave it out.",
+                hint=f"Write {setting}={had[0]}, or leave it out." if had else "Leave it out.",
                 field="algorithm_settings",
             )
 

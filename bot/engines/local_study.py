@@ -15,7 +15,7 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
-from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, RandomSampler, TPESampler
 from optuna.trial import Trial
 
 from bot.spec import Number, Parameter, Scalar, TuneSpec
@@ -145,6 +145,11 @@ def _gaussian_process(settings: Mapping[str, str], seed: int) -> BaseSampler:
     )
 
 
+def _cmaes(_settings: Mapping[str, str], seed: int) -> BaseSampler:
+    """CMA-ES; its state is in the trials' attributes. Values of lists are drawn at random."""
+    return CmaEsSampler(seed=seed, warn_independent_sampling=False)
+
+
 # Points of a grid are planned by `grid_point`; its sampler never has a value left to choose.
 SAMPLERS: Mapping[str, Callable[[Mapping[str, str], int], BaseSampler]] = {
     "random": _random,
@@ -152,6 +157,7 @@ SAMPLERS: Mapping[str, Callable[[Mapping[str, str], int], BaseSampler]] = {
     "tpe": _tpe,
     "multivariate-tpe": _multivariate_tpe,
     "bayesianoptimization": _gaussian_process,
+    "cmaes": _cmaes,
 }
 
 

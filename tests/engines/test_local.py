@@ -521,6 +521,7 @@ def test_grid_tries_every_point_once(engine: LocalEngine) -> None:
         ("tpe", {}),
         ("multivariate-tpe", {"n_startup_trials": "2"}),
         ("bayesianoptimization", {"n_initial_points": "2"}),
+        ("cmaes", {}),
     ],
 )
 def test_every_algorithm_runs_an_experiment(

@@ -275,12 +275,25 @@ def test_what_this_engine_cannot_do_is_refused_by_field(changes: Any, field: str
             "`acq_optimizer=sampling` of `bayesianoptimization` cannot be had here: the best point "
             "is found by L-BFGS. Write acq_optimizer=auto, or leave it out.",
         ),
+        (
+            "cmaes",
+            {"restart_strategy": "ipop"},
+            "`restart_strategy=ipop` of `cmaes` cannot be had here: the search is not started "
+            "over. Write restart_strategy=none, or leave it out.",
+        ),
+        (
+            "cmaes",
+            {"sigma": "0.3"},
+            "`sigma=0.3` of `cmaes` cannot be had here: it begins with a sixth of each range. "
+            "Leave it out.",
+        ),
     ],
 )
 def test_a_setting_that_this_engine_cannot_honour_is_refused(
     name: str, asked: dict[str, str], sentence: str
 ) -> None:
-    asking = wanted(algorithm_name=name, algorithm_settings=asked)
+    space = {"x": {"min": 1, "max": 4}, "y": {"min": 1, "max": 4}}
+    asking = wanted(algorithm_name=name, algorithm_settings=asked, parameters=space)
     found = list(refusals(asking, allow_code=True, cores=1, gpus=0))
     assert [(error.field, str(error)) for error in found] == [("algorithm_settings", sentence)]
 

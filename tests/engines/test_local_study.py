@@ -93,6 +93,7 @@ def test_without_a_seed_every_experiment_has_its_own_and_keeps_it() -> None:
         ("tpe", {}),
         ("multivariate-tpe", {"n_startup_trials": "2", "n_ei_candidates": "7"}),
         ("bayesianoptimization", {"n_initial_points": "9", "base_estimator": "GP"}),
+        ("cmaes", {"restart_strategy": "none"}),
     ],
 )
 def test_every_sampler_searches_with_katib_s_settings(name: str, settings: Any) -> None:
@@ -116,19 +117,27 @@ def searched(study: optuna.Study, wanted: TuneSpec, trials: int, seed: int = 1) 
     return study
 
 
-@pytest.mark.parametrize(("name", "trials"), [("tpe", 60), ("bayesianoptimization", 20)])
+PLANE = {"x": {"min": 0.0, "max": 1.0}, "y": {"min": 0.0, "max": 1.0}, "z": {"list": ["a", "b"]}}
+
+
+@pytest.mark.parametrize(
+    ("name", "trials"), [("tpe", 60), ("bayesianoptimization", 24), ("cmaes", 60)]
+)
 def test_it_learns_where_random_search_does_not(name: str, trials: int) -> None:
     def mean_of_late_trials(name: str) -> float:
-        study = searched(optuna.create_study(), search(algorithm_name=name), trials, seed=3)
+        wanted = search(algorithm_name=name, parameters=PLANE)
+        study = searched(optuna.create_study(), wanted, trials, seed=3)
         late = study.trials[trials // 2 :]
         return sum(trial.value or 0 for trial in late) / len(late)
 
     assert mean_of_late_trials(name) < 0.7 * mean_of_late_trials("random")
 
 
-@pytest.mark.parametrize("name", ["random", "tpe", "multivariate-tpe", "bayesianoptimization"])
+@pytest.mark.parametrize(
+    "name", ["random", "tpe", "multivariate-tpe", "bayesianoptimization", "cmaes"]
+)
 def test_the_same_seed_gives_the_same_points(name: str) -> None:
-    wanted = search(algorithm_name=name)
+    wanted = search(algorithm_name=name, parameters=PLANE)
 
     def points(seed: int) -> list[Any]:
         study = searched(optuna.create_study(), wanted, 12, seed)
