@@ -10,9 +10,15 @@ from bot import trial_check
 from bot.errors import SpecError
 from bot.spec import FIELDS, TuneSpec
 
-ALGORITHMS = ("random", "grid", "tpe", "multivariate-tpe", "bayesianoptimization", "cmaes")
+ALGORITHMS = (
+    "random", "grid", "tpe", "multivariate-tpe", "bayesianoptimization", "cmaes", "sobol",
+)  # fmt: skip
 # What an algorithm needs besides Optuna.
-PACKAGES = {"bayesianoptimization": ("scipy", "torch"), "cmaes": ("cmaes",)}
+PACKAGES = {
+    "bayesianoptimization": ("scipy", "torch"),
+    "cmaes": ("cmaes",),
+    "sobol": ("scipy",),
+}
 # Katib's settings that are not free here: the values that this engine has, and why.
 SETTINGS: Mapping[str, Mapping[str, tuple[tuple[str, ...], str]]] = {
     "bayesianoptimization": {

@@ -29,7 +29,7 @@ from bot.engines.local_status import (
     TIME,
     Outcome,
 )
-from bot.engines.local_study import grid_point, parameters, sampler, seed_of, suggest
+from bot.engines.local_study import PLANNED, parameters, sampler, seed_of, suggest
 from bot.engines.local_trials import Trials, environment_of
 from bot.engines.trainer_command import DISK_FULL, fetch_command, last_words
 from bot.spec import Scalar, TuneSpec
@@ -243,12 +243,11 @@ class Search:
         study = self._file.study(self.entry, sampler(self.spec, seed, number))
         if number < len(trials):
             return Trial(study, self._file.trial_id(self.entry, number))
-        known = self._known_good()
+        known, planned = self._known_good(), PLANNED.get(self.spec.algorithm_name)
         if known and not trials:
             study.enqueue_trial(dict(known), user_attrs={KNOWN_GOOD: True})
-        elif self.spec.algorithm_name == "grid" and all(map(local_status.is_asked, trials)):
-            index = len(trials) - self._extra_trials()
-            study.enqueue_trial(grid_point(self.spec, seed, index))
+        elif planned and all(map(local_status.is_asked, trials)):
+            study.enqueue_trial(planned(self.spec, seed, number - bool(known)))
         return study.ask()
 
     def _unstarted(self, trials: list[FrozenTrial]) -> list[int]:

@@ -1,4 +1,4 @@
-"""TuneSpec in Optuna's words: distributions, samplers, the grid (pure)."""
+"""TuneSpec in Optuna's words: distributions, samplers, planned points (pure)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 import random
 import warnings
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 
 from optuna.distributions import (
@@ -150,7 +150,7 @@ def _cmaes(_settings: Mapping[str, str], seed: int) -> BaseSampler:
     return CmaEsSampler(seed=seed, warn_independent_sampling=False)
 
 
-# Points of a grid are planned by `grid_point`; its sampler never has a value left to choose.
+# Of an algorithm in PLANNED the sampler never has a value left to choose.
 SAMPLERS: Mapping[str, Callable[[Mapping[str, str], int], BaseSampler]] = {
     "random": _random,
     "grid": _random,
@@ -158,25 +158,54 @@ SAMPLERS: Mapping[str, Callable[[Mapping[str, str], int], BaseSampler]] = {
     "multivariate-tpe": _multivariate_tpe,
     "bayesianoptimization": _gaussian_process,
     "cmaes": _cmaes,
+    "sobol": _random,
 }
 
 
 def grid_point(spec: TuneSpec, seed: int, index: int) -> dict[str, Scalar]:
     """The `index`-th of the `max_trial_count` points of a shuffled grid."""
-    axes = {name: _axis(value) for name, value in spec.searched.items()}
-    points = math.prod(len(axis) for axis in axes.values())
+    points = math.prod(int(value.size) for value in spec.searched.values())
     place = random.Random(seed).sample(range(points), spec.max_trial_count)[index]
     point = {}
-    for name, axis in axes.items():
-        place, at = divmod(place, len(axis))
-        point[name] = axis[at]
+    for name, value in spec.searched.items():
+        place, at = divmod(place, int(value.size))
+        point[name] = _nth(value, at)
     return point
 
 
-def _axis(value: Parameter) -> Sequence[Scalar]:
+def sobol_point(spec: TuneSpec, seed: int, index: int) -> dict[str, Scalar]:
+    """The `index`-th point of a Sobol sequence, scrambled: the plain one begins in a corner."""
+    from scipy.stats.qmc import Sobol  # NB: half a second that only this algorithm needs
+
+    sequence = Sobol(len(spec.searched), scramble=True, rng=seed)
+    if index:  # NB: it cannot be forwarded by 0
+        sequence.fast_forward(index)
+    pairs = zip(spec.searched.items(), sequence.random(1)[0], strict=True)
+    return {name: _at(value, float(part)) for (name, value), part in pairs}
+
+
+def _at(value: Parameter, part: float) -> Scalar:
+    """The value at `part` of the way, 0 to less than 1, along what is searched."""
+    if value.distribution == "uniform" and not math.isinf(value.size):
+        return _nth(value, int(part * value.size))
+    low, high = value.min, value.max
+    assert low is not None and high is not None  # a range
+    if value.distribution == "uniform":
+        return low + part * (high - low)
+    if value.parameter_type == "int":
+        return min(int(high), int(low * ((high + 1) / low) ** part))
+    return min(float(high), float(low * (high / low) ** part))
+
+
+def _nth(value: Parameter, at: int) -> Scalar:
     if value.list is not None:
-        return value.list
-    assert value.min is not None
-    first, step = Decimal(str(value.min)), Decimal(str(value.step or 1))
-    kind = int if value.parameter_type == "int" else float
-    return [kind(first + step * at) for at in range(int(value.size))]
+        return value.list[at]
+    number = Decimal(str(value.min)) + at * Decimal(str(value.step or 1))
+    return int(number) if value.parameter_type == "int" else float(number)
+
+
+# Algorithms whose points do not depend on results, each by its number.
+PLANNED: Mapping[str, Callable[[TuneSpec, int, int], dict[str, Scalar]]] = {
+    "grid": grid_point,
+    "sobol": sobol_point,
+}

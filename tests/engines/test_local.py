@@ -522,6 +522,7 @@ def test_grid_tries_every_point_once(engine: LocalEngine) -> None:
         ("multivariate-tpe", {"n_startup_trials": "2"}),
         ("bayesianoptimization", {"n_initial_points": "2"}),
         ("cmaes", {}),
+        ("sobol", {}),
     ],
 )
 def test_every_algorithm_runs_an_experiment(
@@ -536,6 +537,25 @@ def test_every_algorithm_runs_an_experiment(
     status = until(engine, start(engine, wanted), is_over).status
     assert [trial.condition for trial in status.trials] == [TrialCondition.SUCCEEDED] * 5, status
     assert len({tuple(trial.parameters.values()) for trial in status.trials}) == 5
+
+
+@pytest.mark.parametrize("name", ["random", "cmaes", "sobol"])
+def test_a_restarted_engine_repeats_no_point(
+    local: LocalEngine, state_dir: Path, name: str
+) -> None:
+    wanted = a_spec(
+        python("import time\n" + SOURCES["quick"] + "    time.sleep(0.2)\n"),
+        parameters={"a": {"min": 10.0, "max": 20.0}, "b": {"min": 0.1, "max": 0.2}},
+        algorithm_name=name,
+        max_trial_count=6,
+        parallel_trial_count=1,
+    )
+    start(local, wanted)
+    for ended in (1, 3):
+        until(local, wanted.name, lambda e, ended=ended: e.status.finished >= ended)
+        kill(state_dir)
+    trials = until(local, wanted.name, is_over).status.trials
+    assert len({tuple(trial.parameters.values()) for trial in trials}) == 6
 
 
 def test_under_grid_the_known_good_trial_is_extra_and_does_not_count(

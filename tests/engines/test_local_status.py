@@ -232,7 +232,7 @@ def test_a_training_that_died_with_its_engine_goes_on_but_no_custom_objective(
 @pytest.mark.parametrize(
     ("changes", "field"),
     [
-        ({"algorithm_name": "sobol"}, "algorithm_name"),
+        ({"algorithm_name": "pbt"}, "algorithm_name"),
         ({"early_stopping": "medianstop"}, "early_stopping"),
         ({"num_workers": 2}, "num_workers"),
         ({"num_procs_per_worker": 2}, "num_procs_per_worker"),

@@ -17,6 +17,7 @@ from bot.engines.local_study import (
     parameters,
     sampler,
     seed_of,
+    sobol_point,
     suggest,
 )
 from bot.spec import TuneSpec
@@ -173,3 +174,41 @@ def test_the_grid_is_shuffled_by_the_seed_and_the_same_after_a_restart() -> None
         return [grid_point(wanted, seed, index) for index in range(6)]
 
     assert order(1) == order(1) != order(2)
+
+
+EVERY_KIND = {
+    "uniform": {"min": -1.0, "max": 1.0},
+    "log": {"min": 1e-6, "max": 1e-2, "distribution": "logUniform"},
+    "stepped": {"min": 0.0, "max": 0.35, "step": 0.1},
+    "int": {"min": 1, "max": 8},
+    "int_log": {"min": 1, "max": 255, "distribution": "logUniform"},
+    "list": {"list": ["a", None, True, 4]},
+}
+
+
+def test_a_sobol_sequence_fills_every_axis_evenly() -> None:
+    wanted = search(parameters=EVERY_KIND, algorithm_name="sobol", max_trial_count=64)
+    points = [sobol_point(wanted, 3, index) for index in range(64)]
+    column = {name: [point[name] for point in points] for name in EVERY_KIND}
+    assert sum(value < 0 for value in column["uniform"]) == 32
+    assert sum(value < 1e-4 for value in column["log"]) == 32
+    assert sum(value < 16 for value in column["int_log"]) == 32
+    assert {column["int"].count(value) for value in range(1, 9)} == {8}
+    assert {column["stepped"].count(value) for value in (0.0, 0.1, 0.2, 0.3)} == {16}
+    assert {column["list"].count(value) for value in ("a", None, True, 4)} == {16}
+
+
+def test_a_sobol_sequence_s_values_are_those_that_optuna_takes() -> None:
+    wanted = search(parameters=EVERY_KIND, algorithm_name="sobol")
+    study = optuna.create_study(sampler=sampler(wanted, 1, 0))
+    for index in range(32):
+        point = sobol_point(wanted, 3, index)
+        study.enqueue_trial(point)
+        trial = study.ask()
+        suggest(trial, wanted)  # a warning, and so an error, for a value out of its range
+        assert trial.params == point
+
+
+def test_a_sobol_sequence_is_shuffled_by_the_seed_and_the_same_after_a_restart() -> None:
+    wanted = search(parameters=EVERY_KIND, algorithm_name="sobol")
+    assert sobol_point(wanted, 1, 5) == sobol_point(wanted, 1, 5) != sobol_point(wanted, 2, 5)
