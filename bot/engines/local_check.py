@@ -34,7 +34,6 @@ SETTINGS: Mapping[str, Mapping[str, tuple[tuple[str, ...], str]]] = {
 }
 KATIB_ONLY = {
     "objective_image": "images run on Katib; this engine runs a Python function",
-    "early_stopping": "this engine ends no trial early yet",
     "num_workers": "a trial is one process on this machine",
     "num_procs_per_worker": "a trial is one process on this machine",
     "memory": "memory cannot be promised to a process on this machine",

@@ -160,6 +160,8 @@ def _told_to_optuna(spec: TuneSpec, outcome: Outcome) -> tuple[TrialState, Seque
     if outcome.condition == TrialCondition.SUCCEEDED:
         seen = outcome.observation[spec.objective_metric_name]
         return TrialState.COMPLETE, [seen.value(spec.strategy)]
+    if outcome.condition == TrialCondition.EARLY_STOPPED:
+        return TrialState.PRUNED, None
     return TrialState.FAIL, None
 
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 import errno
 import importlib
 import threading
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from bot import prior
-from bot.engines import endings, local_process, local_status
+from bot.engines import endings, local_process, local_status, local_stopping
 from bot.engines.local_check import PACKAGES
 from bot.engines.local_outcome import Remains, Verdict, can_go_on, outcome
 from bot.engines.local_process import LOG_FILE, TrialProcess, tail
@@ -24,6 +24,7 @@ from bot.engines.local_status import (
     DEVICES,
     GONE_ON,
     KNOWN_GOOD,
+    LIMIT,
     OUTCOME,
     STARTED,
     TIME,
@@ -34,6 +35,8 @@ from bot.engines.local_trials import Trials, environment_of
 from bot.engines.trainer_command import DISK_FULL, fetch_command, last_words
 from bot.spec import Scalar, TuneSpec
 from bot.status import Ending, Experiment, TrialCondition, TrialStatus
+
+LOOK_INTERVAL = timedelta(seconds=0.5)  # between two looks at what early stopping may end
 
 
 class Search:
@@ -51,6 +54,8 @@ class Search:
         self._taken_up = False
         self._over = entry.record.told.ended
         self._finished: dict[int, TrialStatus] = {}
+        self._first_values: dict[int, Sequence[float]] = {}
+        self._looked_at: datetime | None = None
 
     @property
     def spec(self) -> TuneSpec:
@@ -85,6 +90,7 @@ class Search:
         if not self.is_active:
             return
         self.trials.stop_overdue(now)
+        self._stop_early(now)
         if self.entry.ending is None:
             self._fetch(now)
         if self.entry.ending is None:
@@ -97,6 +103,8 @@ class Search:
     def next_time(self) -> datetime | None:
         """When `step` must be called again even if nothing happens."""
         times = [self.trials.next_deadline()]
+        if self._looked_at and self.trials.running:
+            times.append(self._looked_at + LOOK_INTERVAL)
         if self.entry.ending is None:
             times.append(endings.deadline(self.spec, self.statuses()))
         return min((time for time in times if time), default=None)
@@ -117,6 +125,9 @@ class Search:
         """Start the next trial."""
         trial = self._next_trial()
         suggest(trial, self.spec)
+        limit = self._limit()
+        if limit is not None:
+            self._file.mark_trial(self.entry, trial.number, LIMIT, limit)
         started = {TIME: now.isoformat(), DEVICES: list(devices)}
         self._file.mark_trial(self.entry, trial.number, STARTED, started)
         values = parameters(self.spec, trial.params)
@@ -181,14 +192,40 @@ class Search:
             return
         remains = self.trials.remains(trial.number)
         begun = remains.result is not None or self.trials.has_begun(trial.number)
+        verdict = self._too_bad(trial.number)
         # NB: once: a trial that takes the whole machine with it must not do so again and again.
-        if begun and GONE_ON not in trial.user_attrs and can_go_on(self.spec, remains):
+        goes_on = not verdict and GONE_ON not in trial.user_attrs and can_go_on(self.spec, remains)
+        if begun and goes_on:
             self.trials.forget(trial.number)
             self._file.mark_trial(self.entry, trial.number, GONE_ON, True)
             return
         # NB: without a result and never begun: it was asked and is started now, not asked again.
         if begun:
-            self._tell(trial.number, remains, None, now)
+            self._tell(trial.number, remains, verdict, now)
+
+    def _stop_early(self, now: datetime) -> None:
+        if self.spec.early_stopping:
+            self._looked_at = now
+            for number, one in self.trials.running.items():
+                if verdict := self._too_bad(number):
+                    one.stop(verdict)
+
+    def _too_bad(self, number: int) -> Verdict | None:
+        """Why early stopping ends a trial, by its log; None if it does not."""
+        limit = self._file.trials(self.entry)[number].user_attrs.get(LIMIT)
+        if limit is None:
+            return None
+        return local_stopping.verdict(self.spec, limit, self.trials.first_values(number))
+
+    def _limit(self) -> float | None:
+        """What early stopping asks of a trial that begins now."""
+        if not self.spec.early_stopping:
+            return None
+        for trial in self.statuses():
+            number = trial.number
+            if trial.condition == TrialCondition.SUCCEEDED and number not in self._first_values:
+                self._first_values[number] = self.trials.first_values(number)
+        return local_stopping.limit(self.spec, self._first_values.values())
 
     def _collect(self, number: int, now: datetime) -> None:
         verdict = self.trials.running[number].verdict

@@ -42,6 +42,7 @@ class Live(Frozen):
 # User attributes of a study and of its trials: with Optuna's own tables, all state there is.
 RECORD, ENDING, FETCHED = "record", "ending", "fetched"
 KNOWN_GOOD, STARTED, OUTCOME = "known_good", "started", "outcome"
+LIMIT = "limit"  # what medianstop asks of it, from when it began
 GONE_ON = "gone_on"  # it died with its engine, and was started again from its checkpoint
 # The value of STARTED: when (ISO 8601) and on which GPUs.
 TIME, DEVICES = "time", "devices"

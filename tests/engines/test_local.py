@@ -639,6 +639,77 @@ def test_the_study_opens_in_optuna_with_the_experiment_s_name_direction_and_valu
     file.close()
 
 
+# -- early stopping
+
+# Trial 0 is good and ends; the others report worse values, when they may, and would never end.
+ONE_IS_GOOD = """
+import pathlib, time
+
+def objective(parameters):
+    if pathlib.Path(__file__).parent.name == "0":
+        print("result=5", "result=6", "result=1", sep=chr(10), flush=True)
+        return
+    while not pathlib.Path(GO).exists():
+        time.sleep(0.01)
+    print("result=3", "result=5.4", "result=2", sep=chr(10), flush=True)
+    time.sleep(1000)
+"""
+
+
+def stopping(go: Path, **changes: Any) -> TuneSpec:
+    return a_spec(
+        python(ONE_IS_GOOD.replace("GO", repr(str(go)))),
+        early_stopping="medianstop",
+        early_stopping_settings={"min_trials_required": "1", "start_step": "2"},
+        parallel_trial_count=1,
+        **changes,
+    )
+
+
+def test_a_trial_that_falls_short_of_those_before_it_is_stopped_early(
+    engine: LocalEngine, shared_dir: Path, tmp_path: Path
+) -> None:
+    import optuna
+
+    wanted = stopping(tmp_path, max_trial_count=3)
+    status = until(engine, start(engine, wanted), is_over).status
+    assert [trial.condition for trial in status.trials] == [
+        TrialCondition.SUCCEEDED,
+        TrialCondition.EARLY_STOPPED,
+        TrialCondition.EARLY_STOPPED,
+    ]
+    assert status.reason == "ExperimentMaxTrialsReached"
+    assert status.optimal_trial_name == status.trials[0].name
+    assert status.trials[1].observation == {"result": Observation(min=2, max=5.4, latest=2)}
+    assert "5.4 at best after 2 values; the mean of the trials before it is 5.5" in (
+        status.trials[1].message
+    )
+    file = StudyFile(shared_dir, read_only=True)
+    study = file.study(file.load()[wanted.name], optuna.samplers.RandomSampler())
+    assert [trial.state.name for trial in study.trials] == ["COMPLETE", "PRUNED", "PRUNED"]
+    file.close()
+
+
+@pytest.mark.parametrize("outlives", [True, False], ids=["runs on", "has ended"])
+def test_a_trial_that_fell_short_while_no_engine_watched_is_stopped_early(
+    local: LocalEngine, state_dir: Path, tmp_path: Path, outlives: bool
+) -> None:
+    wanted = stopping(tmp_path / "go", max_trial_count=2)
+    start(local, wanted)
+    folder = experiment_folder(state_dir, wanted.name) / "trials" / "1"
+    until(local, wanted.name, lambda e: bool(read_pid(folder)))
+    kill(state_dir)
+    (tmp_path / "go").touch()
+    while "result=2" not in (folder / "trial.log").read_text():
+        time.sleep(0.01)
+    pid = read_pid(folder)
+    if not outlives and pid:
+        os.killpg(pid, signal.SIGKILL)
+    trial = until(local, wanted.name, is_over).status.trials[1]
+    assert trial.condition == TrialCondition.EARLY_STOPPED
+    assert trial.observation == {"result": Observation(min=2, max=5.4, latest=2)}
+
+
 # -- the machine is shared
 
 ENVIRONMENT = """

@@ -201,11 +201,29 @@ def test_a_log_is_read_as_it_grows(tmp_path: Path) -> None:
     assert live.progress == 0.5
 
 
-def test_of_a_log_that_grows_too_fast_the_end_is_read(tmp_path: Path) -> None:
+def test_of_a_log_that_grows_too_fast_the_middle_is_left_out(tmp_path: Path) -> None:
     log = tmp_path / "trial.log"
     tail = LogTail(log, ["result"])
-    log.write_text("result=1\n" + "x" * READ_LIMIT + "\nresult=2\n")
-    assert tail.read().observation["result"] == Observation(min=2, max=2, latest=2)
+    much = "x" * READ_LIMIT
+    log.write_text(f"result=1\n{much}\nresult=9\n{much}\nresult=2\n")
+    assert tail.read().observation["result"] == Observation(min=1, max=2, latest=2)
+
+
+def test_the_first_values_are_those_of_the_objective_however_long_the_log(tmp_path: Path) -> None:
+    log = tmp_path / "trial.log"
+    log.write_text("result=1\nother=7\nresult=2\n" + "x" * 3 * READ_LIMIT + "\nresult=3\n")
+    tail = LogTail(log, ["result", "other"], keep=2)
+    assert tail.read().observation["result"] == Observation(min=1, max=3, latest=3)
+    assert tail.first_values == [1, 2]
+
+
+def test_one_that_is_stopped_early_counts_with_what_it_has_reported() -> None:
+    seen = {"result": Observation(min=1, max=3, latest=2)}
+    verdict = Verdict(condition=TrialCondition.EARLY_STOPPED, reason="", message="Too bad.")
+    remains = Remains(result=None, exit_code=-15, observation=seen)
+    end = outcome(wanted(), remains, verdict, NOW)
+    assert (end.condition, end.observation) == (TrialCondition.EARLY_STOPPED, seen)
+    assert outcome(wanted(), remains, None, NOW).observation == {}
 
 
 @pytest.mark.parametrize(
@@ -233,7 +251,6 @@ def test_a_training_that_died_with_its_engine_goes_on_but_no_custom_objective(
     ("changes", "field"),
     [
         ({"algorithm_name": "pbt"}, "algorithm_name"),
-        ({"early_stopping": "medianstop"}, "early_stopping"),
         ({"num_workers": 2}, "num_workers"),
         ({"num_procs_per_worker": 2}, "num_procs_per_worker"),
         ({"gpu": 2}, "gpu"),
