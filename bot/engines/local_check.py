@@ -7,11 +7,13 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 
 from bot import trial_check
+from bot.engines import local_hyperband
 from bot.errors import SpecError
 from bot.spec import FIELDS, TuneSpec
 
 ALGORITHMS = (
     "random", "grid", "tpe", "multivariate-tpe", "bayesianoptimization", "cmaes", "sobol",
+    "hyperband",
 )  # fmt: skip
 # What an algorithm needs besides Optuna.
 PACKAGES = {
@@ -111,6 +113,13 @@ def _search(spec: TuneSpec, is_installed: Callable[[str], bool]) -> Iterator[Spe
                 hint="pip install 'katib-tune[local]', or take algorithm=multivariate-tpe.",
                 field="algorithm_name",
             )
+    if name == "hyperband" and (found := local_hyperband.untakeable(spec)):
+        resource, amounts = local_hyperband.resource(spec), ", ".join(map(str, found))
+        yield SpecError(
+            f"hyperband would set `{resource}` to {amounts}, which it may not be here.",
+            hint=f"Give {resource} a range from 1 to r_l.",
+            field="algorithm_settings",
+        )
     for setting, (had, why) in SETTINGS.get(name, {}).items():
         asked = spec.algorithm_settings.get(setting)
         if asked is not None and asked not in had:

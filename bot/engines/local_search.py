@@ -17,6 +17,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from bot import prior
 from bot.engines import endings, local_process, local_status, local_stopping
 from bot.engines.local_check import PACKAGES
+from bot.engines.local_hyperband import next_points
 from bot.engines.local_outcome import Remains, Verdict, can_go_on, outcome
 from bot.engines.local_process import LOG_FILE, TrialProcess, tail
 from bot.engines.local_records import Entry, StudyFile, explain
@@ -119,7 +120,10 @@ class Search:
         asked = sum(map(local_status.is_asked, trials))
         total = self.spec.max_trial_count + self._extra_trials()
         free = self.spec.parallel_trial_count - len(self.trials.running)
-        return max(0, min(free, total - asked + len(self._unstarted(trials))))
+        more = total - asked
+        if self.spec.algorithm_name == "hyperband" and more:
+            more = min(more, len(self._next_points()))
+        return max(0, min(free, more + len(self._unstarted(trials))))
 
     def start_trial(self, threads: int, devices: tuple[str, ...], now: datetime) -> None:
         """Start the next trial."""
@@ -285,7 +289,13 @@ class Search:
             study.enqueue_trial(dict(known), user_attrs={KNOWN_GOOD: True})
         elif planned and all(map(local_status.is_asked, trials)):
             study.enqueue_trial(planned(self.spec, seed, number - bool(known)))
+        elif self.spec.algorithm_name == "hyperband" and all(map(local_status.is_asked, trials)):
+            study.enqueue_trial(self._next_points()[0])
         return study.ask()
+
+    def _next_points(self) -> list[dict[str, Scalar]]:
+        """What hyperband gives the next trials; none while a rung waits for the one before it."""
+        return next_points(self.spec, local_status.counted(self.spec, self.statuses()))
 
     def _unstarted(self, trials: list[FrozenTrial]) -> list[int]:
         """Asked but not running: a crash came in between."""
@@ -299,8 +309,8 @@ class Search:
         return prior.known_good(self.spec) if self.spec.known_good_trial else None
 
     def _extra_trials(self) -> int:
-        """Under grid the known-good trial is extra: the grid has its own points."""
-        return 1 if self.spec.algorithm_name == "grid" and self._known_good() else 0
+        extra = self.spec.algorithm_name in local_status.KNOWN_GOOD_IS_EXTRA
+        return 1 if extra and self._known_good() else 0
 
 
 def _not_started(error: OSError, now: datetime) -> Outcome:

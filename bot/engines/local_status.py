@@ -39,6 +39,8 @@ class Live(Frozen):
     observation: Mapping[str, Observation] = {}
 
 
+# These algorithms have points of their own, among which the known-good one has no place.
+KNOWN_GOOD_IS_EXTRA = ("grid", "hyperband")
 # User attributes of a study and of its trials: with Optuna's own tables, all state there is.
 RECORD, ENDING, FETCHED = "record", "ending", "fetched"
 KNOWN_GOOD, STARTED, OUTCOME = "known_good", "started", "outcome"
@@ -73,8 +75,8 @@ def is_asked(trial: FrozenTrial) -> bool:
 
 
 def counted(spec: TuneSpec, trials: Iterable[TrialStatus]) -> list[TrialStatus]:
-    """The trials that count against the budget: under grid the known-good one is extra."""
-    extra = spec.algorithm_name == "grid"
+    """The trials that count against the budget: not the known-good one where it is extra."""
+    extra = spec.algorithm_name in KNOWN_GOOD_IS_EXTRA
     return [trial for trial in trials if not (extra and trial.known_good)]
 
 

@@ -159,6 +159,7 @@ SAMPLERS: Mapping[str, Callable[[Mapping[str, str], int], BaseSampler]] = {
     "bayesianoptimization": _gaussian_process,
     "cmaes": _cmaes,
     "sobol": _random,
+    "hyperband": _random,
 }
 
 

@@ -639,6 +639,30 @@ def test_the_study_opens_in_optuna_with_the_experiment_s_name_direction_and_valu
     file.close()
 
 
+def test_hyperband_runs_its_brackets_whoever_kills_the_engine(
+    local: LocalEngine, state_dir: Path, tmp_path: Path
+) -> None:
+    wanted = a_spec(
+        ledgered(tmp_path / "ledger", 0.1),
+        parameters={"a": {"min": 0.0, "max": 1.0}, "epochs": {"min": 1, "max": 4}},
+        algorithm_name="hyperband",
+        algorithm_settings={"resource_name": "epochs", "eta": "2"},
+        max_trial_count=12,
+        parallel_trial_count=4,
+    )
+    start(local, wanted)
+    for ended in (2, 5):
+        until(local, wanted.name, lambda e, ended=ended: e.status.finished >= ended)
+        kill(state_dir)
+    trials = until(local, wanted.name, is_over).status.trials
+    assert runs(tmp_path / "ledger") == {str(number): 1 for number in range(12)}
+    assert [t.parameters["epochs"] for t in trials] == [1] * 4 + [2] * 2 + [4] + [2] * 3 + [4] * 2
+    tried = [t.parameters["a"] for t in trials]
+    assert tried[4:6] == sorted(tried[:4], reverse=True)[:2]
+    assert tried[6] == max(tried[:4])
+    assert len(set(tried[:4] + tried[7:10])) == 7
+
+
 # -- early stopping
 
 # Trial 0 is good and ends; the others report worse values, when they may, and would never end.

@@ -104,11 +104,21 @@ def test_a_budget_without_any_success_is_a_failure() -> None:
     assert end and end.condition == ExperimentCondition.FAILED
 
 
-def test_under_grid_the_known_good_trial_counts_for_nothing_but_the_optimum() -> None:
-    grid = wanted(algorithm_name="grid", max_trial_count=2, max_failed_trial_count=1)
-    assert ending(grid, trials(FAILED, 0.1, known_good=True), NOW) is None
-    assert ending(grid, trials(0.3, 0.1, known_good=True), NOW) is None
-    over = ending(grid, trials(0.3, 0.1, 0.2, known_good=True), NOW)
+@pytest.mark.parametrize(
+    "algorithm",
+    [
+        {"algorithm_name": "grid"},
+        {"algorithm_name": "hyperband", "algorithm_settings": {"resource_name": "x", "r_l": "2"}},
+    ],
+    ids=["grid", "hyperband"],
+)
+def test_the_known_good_trial_counts_for_nothing_but_the_optimum_where_it_is_extra(
+    algorithm: dict[str, Any],
+) -> None:
+    asked = wanted(max_trial_count=2, max_failed_trial_count=1, **algorithm)
+    assert ending(asked, trials(FAILED, 0.1, known_good=True), NOW) is None
+    assert ending(asked, trials(0.3, 0.1, known_good=True), NOW) is None
+    over = ending(asked, trials(0.3, 0.1, 0.2, known_good=True), NOW)
     assert over and over.reason == "ExperimentMaxTrialsReached"
 
 
