@@ -129,9 +129,7 @@ class Search:
         """Start the next trial."""
         trial = self._next_trial()
         suggest(trial, self.spec)
-        limit = self._limit()
-        if limit is not None:
-            self._file.mark_trial(self.entry, trial.number, LIMIT, limit)
+        self._set_limit(trial)
         started = {TIME: now.isoformat(), DEVICES: list(devices)}
         self._file.mark_trial(self.entry, trial.number, STARTED, started)
         values = parameters(self.spec, trial.params)
@@ -221,15 +219,17 @@ class Search:
             return None
         return local_stopping.verdict(self.spec, limit, self.trials.first_values(number))
 
-    def _limit(self) -> float | None:
-        """What early stopping asks of a trial that begins now."""
-        if not self.spec.early_stopping:
-            return None
-        for trial in self.statuses():
-            number = trial.number
-            if trial.condition == TrialCondition.SUCCEEDED and number not in self._first_values:
+    def _set_limit(self, trial: Trial) -> None:
+        """Write down what early stopping asks of a trial that begins; one that goes on keeps it."""
+        if not self.spec.early_stopping or STARTED in trial.user_attrs:
+            return
+        for other in self.statuses():
+            number = other.number
+            if other.condition == TrialCondition.SUCCEEDED and number not in self._first_values:
                 self._first_values[number] = self.trials.first_values(number)
-        return local_stopping.limit(self.spec, self._first_values.values())
+        limit = local_stopping.limit(self.spec, self._first_values.values())
+        if limit is not None:
+            self._file.mark_trial(self.entry, trial.number, LIMIT, limit)
 
     def _collect(self, number: int, now: datetime) -> None:
         verdict = self.trials.running[number].verdict

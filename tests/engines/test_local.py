@@ -639,6 +639,31 @@ def test_the_study_opens_in_optuna_with_the_experiment_s_name_direction_and_valu
     file.close()
 
 
+def test_under_hyperband_the_known_good_trial_is_extra_and_the_first_rung_is_whole(
+    engine: LocalEngine, tmp_path: Path
+) -> None:
+    wanted = spec.read(
+        {
+            "name": "hyperband-and-known-good",
+            "model_uri": str(tmp_path / "no-model"),
+            "dataset": str(tmp_path / "no-data"),
+            "training_parameters": {
+                "learning_rate": {"min": 1e-5, "max": 1e-3, "distribution": "logUniform"},
+                "num_train_epochs": {"min": 1, "max": 3},
+            },
+            "algorithm_name": "hyperband",
+            "max_trial_count": 3,
+            "parallel_trial_count": 3,
+            "max_failed_trial_count": 3,
+        }
+    )
+    trials = until(engine, start(engine, wanted), is_over).status.trials
+    assert [(trial.known_good, trial.beside) for trial in trials] == [(True, True)] + [
+        (False, False)
+    ] * 3
+    assert [trial.parameters["num_train_epochs"] for trial in trials[1:]] == [1, 1, 1]
+
+
 def test_hyperband_runs_its_brackets_whoever_kills_the_engine(
     local: LocalEngine, state_dir: Path, tmp_path: Path
 ) -> None:
