@@ -146,15 +146,25 @@ SAMPLERS: Mapping[str, Callable[[Mapping[str, str], int], BaseSampler]] = {
 
 
 def grid_point(spec: TuneSpec, seed: int, index: int) -> dict[str, Scalar]:
-    """The `index`-th of the `max_trial_count` points of a shuffled grid."""
+    """The `index`-th point of a shuffled grid, however many of them are tried."""
     axes = {name: _axis(value) for name, value in spec.searched.items()}
     points = math.prod(len(axis) for axis in axes.values())
-    place = random.Random(seed).sample(range(points), spec.max_trial_count)[index]
+    place = _shuffled(points, seed, index)
     point = {}
     for name, axis in axes.items():
         place, at = divmod(place, len(axis))
         point[name] = axis[at]
     return point
+
+
+def _shuffled(size: int, seed: int, index: int) -> int:
+    """The `index`-th of the numbers below `size` in random order, without making all of them."""
+    # NB: not `sample`, whose order changes with how many are asked for: a grid can be extended.
+    chance, moved = random.Random(seed), dict[int, int]()
+    for place in range(index + 1):
+        other = chance.randrange(place, size)
+        moved[place], moved[other] = moved.get(other, other), moved.get(place, place)
+    return moved[index]
 
 
 def _axis(value: Parameter) -> Sequence[Scalar]:

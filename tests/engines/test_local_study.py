@@ -150,3 +150,15 @@ def test_the_grid_is_shuffled_by_the_seed_and_the_same_after_a_restart() -> None
         return [grid_point(wanted, seed, index) for index in range(6)]
 
     assert order(1) == order(1) != order(2)
+
+
+def test_a_grid_that_is_extended_goes_on_where_it_was() -> None:
+    sides = {name: {"min": 1, "max": 100} for name in ("x", "y")}
+
+    def order(most: int) -> list[Any]:
+        wanted = search(parameters=sides, algorithm_name="grid", max_trial_count=most)
+        return [grid_point(wanted, 1, index) for index in range(most)]
+
+    longer = order(300)
+    assert order(3) == longer[:3]
+    assert len({(point["x"], point["y"]) for point in longer}) == 300
