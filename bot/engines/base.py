@@ -121,7 +121,9 @@ class Engine(Protocol):
         """
 
     def set_parallel(self, name: str, parallel_trial_count: int, by: str) -> Experiment:
-        """Let so many trials run at a time; lowering it may end the newest trials that run.
+        """Let so many trials run at a time; lowering it ends the newest trials that run.
+
+        They do not count: others are tried instead, or they themselves go on when there is room.
 
         The record's spec has the new count; the same count again changes nothing.
 

@@ -9,19 +9,22 @@ import errno
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from bot import prior
-from bot.engines import endings, local_process, local_status
-from bot.engines.local_outcome import Remains, Verdict, can_go_on, outcome
+from bot.engines import changes, endings, local_process, local_status
+from bot.engines.local_outcome import Remains, Verdict, can_go_on, outcome, was_ended
 from bot.engines.local_process import LOG_FILE, TrialProcess, tail
 from bot.engines.local_records import Entry, StudyFile, explain
 from bot.engines.local_status import (
     DEVICES,
     GONE_ON,
+    HELD,
     KNOWN_GOOD,
     OUTCOME,
+    RETRY_OF,
     STARTED,
     TIME,
     Outcome,
@@ -29,7 +32,8 @@ from bot.engines.local_status import (
 from bot.engines.local_study import grid_point, parameters, sampler, seed_of, suggest
 from bot.engines.local_trials import Trials, environment_of
 from bot.engines.trainer_command import DISK_FULL, fetch_command, last_words
-from bot.spec import Scalar, TuneSpec
+from bot.errors import EngineError
+from bot.spec import Scalar, TuneSpec, problems
 from bot.status import Ending, Experiment, TrialCondition, TrialStatus
 
 
@@ -85,6 +89,7 @@ class Search:
         if self.entry.ending is None:
             self._fetch(now)
         if self.entry.ending is None:
+            self._hold_surplus()
             end = local_status.ending(self.spec, self.statuses(), now)
             if end:
                 self._file.write_ending(self.entry, end)
@@ -105,7 +110,7 @@ class Search:
         if self.entry.ending or not ready:
             return 0
         trials = self._file.trials(self.entry)
-        asked = sum(map(local_status.is_asked, trials))
+        asked = sum(local_status.is_asked(t) and not local_status.is_retry(t) for t in trials)
         total = self.spec.max_trial_count + self._extra_trials()
         free = self.spec.parallel_trial_count - len(self.trials.running)
         return max(0, min(free, total - asked + len(self._unstarted(trials))))
@@ -132,6 +137,55 @@ class Search:
         if self._fetching:
             self._fetching.stop()
 
+    def extend(self, max_trial_count: int) -> None:
+        """More trials; what has ended goes on.
+
+        Raises:
+            EngineError: `field` says what forbids it.
+        """
+        spec, ending = self.spec, self.entry.ending
+        tried = len(local_status.counted(self.statuses()))
+        changes.check_count(spec.name, tried, spec.max_trial_count, max_trial_count)
+        if ending:
+            changes.check_resumption(spec.name, ending, spec.resume_policy)
+        longer = spec.model_copy(update={"max_trial_count": max_trial_count})
+        for problem in problems(longer):
+            if problem.field == "max_trial_count":
+                raise EngineError(problem.message, hint=problem.hint, field=problem.field)
+        record = self.entry.record
+        told = record.told.model_copy(update={"ended": False})  # its ends stay told
+        self._file.write_record(
+            self.entry, record.model_copy(update={"spec": longer, "told": told})
+        )
+        self._file.write_ending(self.entry, None)
+        self._over = False
+
+    def set_parallel(self, parallel_trial_count: int) -> None:
+        """More or fewer trials at a time; the next step does what is missing.
+
+        Raises:
+            EngineError: it has ended, or has not so many trials.
+        """
+        spec = self.spec
+        changes.check_parallel(
+            spec.name, self.entry.ending, spec.max_trial_count, parallel_trial_count
+        )
+        changed = spec.model_copy(update={"parallel_trial_count": parallel_trial_count})
+        record = self.entry.record.model_copy(update={"spec": changed})
+        self._file.write_record(self.entry, record)
+
+    def retry(self, wanted: TrialStatus) -> None:
+        """A trial's hyperparameters once more, unless that is under way.
+
+        Raises:
+            EngineError: it still runs, or the Experiment has ended.
+        """
+        changes.check_retry(self.entry.record, self.entry.ending, wanted)
+        trials = self._file.trials(self.entry)
+        again = [t for t in trials if t.user_attrs.get(RETRY_OF) == wanted.number]
+        if all(trial.state.is_finished() for trial in again):
+            self._file.add_retry(self.entry, trials[wanted.number])
+
     def fail(self, message: str, now: datetime) -> None:
         """End it because it cannot go on."""
         if self.entry.ending is None:
@@ -146,6 +200,7 @@ class Search:
     def _take_up(self, now: datetime) -> None:
         """Find what an engine before this one left behind: running, ended, or never begun."""
         self._fetching = local_process.adopt(self._fetch_folder, self._wake)
+        self._take_up_extension()
         for trial in self._file.trials(self.entry):
             if trial.state != TrialState.RUNNING or trial.number in self.trials.running:
                 continue
@@ -156,6 +211,13 @@ class Search:
                 self._take_up_trial(trial, now)
         self._taken_up = True
 
+    def _take_up_extension(self) -> None:
+        """Take back the end of an Experiment that was extended when its engine was killed."""
+        ending, tried = self.entry.ending, local_status.counted(self.statuses())
+        has_more = len(tried) < self.spec.max_trial_count
+        if ending and ending.reason == endings.MAX_TRIALS_REACHED and has_more:
+            self._file.write_ending(self.entry, None)
+
     def _status(self, trial: FrozenTrial) -> TrialStatus:
         known = self._finished.get(trial.number)
         if known is None:
@@ -164,6 +226,8 @@ class Search:
             )
             if trial.state.is_finished():
                 self._finished[trial.number] = known
+        if trial.number in self.trials.running:  # a held one, too, until it has ended
+            return known.model_copy(update={"condition": TrialCondition.RUNNING})
         return known
 
     def _take_up_trial(self, trial: FrozenTrial, now: datetime) -> None:
@@ -173,6 +237,9 @@ class Search:
             return
         remains = self.trials.remains(trial.number)
         begun = remains.result is not None or self.trials.has_begun(trial.number)
+        if begun and started.get(HELD) and was_ended(remains):
+            self.trials.forget(trial.number)
+            return
         # NB: once: a trial that takes the whole machine with it must not do so again and again.
         if begun and GONE_ON not in trial.user_attrs and can_go_on(self.spec, remains):
             self.trials.forget(trial.number)
@@ -183,9 +250,27 @@ class Search:
             self._tell(trial.number, remains, None, now)
 
     def _collect(self, number: int, now: datetime) -> None:
-        verdict = self.trials.running[number].verdict
-        self._tell(number, self.trials.remains(number), verdict, now)
+        verdict, remains = self.trials.running[number].verdict, self.trials.remains(number)
+        if verdict is None and self._is_held(number) and was_ended(remains):
+            self.trials.forget(number)
+        else:
+            self._tell(number, remains, verdict, now)
         del self.trials.running[number]
+
+    def _hold_surplus(self) -> None:
+        """Ask the newest of too many to end; they go on when there is room again."""
+        for number in sorted(self.trials.running)[self.spec.parallel_trial_count :]:
+            started = self._started(number)
+            if not started.get(HELD):
+                self._file.mark_trial(self.entry, number, STARTED, {**started, HELD: True})
+            self.trials.hold(number)
+
+    def _is_held(self, number: int) -> bool:
+        return bool(self._started(number).get(HELD))
+
+    def _started(self, number: int) -> Mapping[str, Any]:
+        started: Mapping[str, Any] = self._file.trials(self.entry)[number].user_attrs[STARTED]
+        return started
 
     def _tell(self, number: int, remains: Remains, verdict: Verdict | None, now: datetime) -> None:
         end = outcome(self.spec, remains, verdict, now)
@@ -232,15 +317,16 @@ class Search:
         trials = self._file.trials(self.entry)
         seed = seed_of(self.entry.record)
         number = min([*self._unstarted(trials), len(trials)])
-        study = self._file.study(self.entry, sampler(self.spec, seed, number))
+        # NB: the search proposes what it would have proposed without the trials tried again.
+        place = number - sum(map(local_status.is_retry, trials[:number]))
+        study = self._file.study(self.entry, sampler(self.spec, seed, place))
         if number < len(trials):
             return Trial(study, self._file.trial_id(self.entry, number))
         known = self._known_good()
         if known and not trials:
             study.enqueue_trial(dict(known), user_attrs={KNOWN_GOOD: True})
         elif self.spec.algorithm_name == "grid" and all(map(local_status.is_asked, trials)):
-            index = len(trials) - self._extra_trials()
-            study.enqueue_trial(grid_point(self.spec, seed, index))
+            study.enqueue_trial(grid_point(self.spec, seed, place - self._extra_trials()))
         return study.ask()
 
     def _unstarted(self, trials: list[FrozenTrial]) -> list[int]:

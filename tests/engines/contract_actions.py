@@ -61,8 +61,8 @@ class ActionsContract:
         name = start(engine, wanted)
         until(engine, name, is_running(1))
         assert engine.extend(name, 3, "U1").spec.max_trial_count == 3
-        assert engine.set_parallel(name, 3, "U1").spec.parallel_trial_count == 3
-        until(engine, name, is_running(3))
+        assert engine.set_parallel(name, 2, "U1").spec.parallel_trial_count == 2
+        until(engine, name, is_running(2))
         engine.stop(name, "U1")
 
     def test_an_ended_experiment_that_is_extended_is_open_and_runs_the_further_trials(
@@ -155,8 +155,8 @@ class ActionsContract:
         name = start(engine, wanted)
         until(engine, name, is_running(1))
         for _ in range(2):  # safe to repeat
-            assert engine.set_parallel(name, 3, "U1").spec.parallel_trial_count == 3
-        until(engine, name, is_running(3))
+            assert engine.set_parallel(name, 2, "U1").spec.parallel_trial_count == 2
+        until(engine, name, is_running(2))
         engine.stop(name, "U1")
 
     def test_a_lower_number_at_a_time_ends_the_newest_trials(
