@@ -61,6 +61,19 @@ def check_parallel(name: str, ending: Ending | None, most: int | None, wanted: i
         )
 
 
+def check_pause(name: str, ending: Ending | None) -> None:
+    """Whether an Experiment may be paused or go on.
+
+    Raises:
+        EngineError: it has ended.
+    """
+    if ending:
+        raise EngineError(
+            f"`{name}` has ended: no trial of it runs any more.",
+            hint=f"`extend {name}` lets it run more trials.",
+        )
+
+
 def check_retry(record: Record, ending: Ending | None, trial: TrialStatus) -> None:
     """Whether a trial may be tried again.
 

@@ -23,7 +23,7 @@ from bot.engines import (
     katib_records,
     katib_resume,
 )
-from bot.engines.base import Capability, Query, taken, unknown
+from bot.engines.base import Capability, Query, WithoutActions, taken, unknown
 from bot.engines.katib_objects import Cluster
 from bot.engines.katib_places import Places
 from bot.engines.katib_site import Entry, Site
@@ -51,7 +51,7 @@ RETRY_S = 15.0
 WAITING_S = 5.0
 
 
-class KatibEngine:
+class KatibEngine(WithoutActions):
     """Fulfils `engines.base.Engine`.
 
     Args:

@@ -42,7 +42,9 @@ class LocalEngine(WithoutActions):
     """
 
     name = "local"
-    capabilities: frozenset[Capability] = frozenset({"stop", "logs", "extend", "parallel", "retry"})
+    capabilities: frozenset[Capability] = frozenset(
+        {"stop", "logs", "extend", "parallel", "retry", "pause"}
+    )
 
     def __init__(self, state_dir: Path, *, allow_code: bool, start: bool = True) -> None:
         self._state_dir = state_dir.resolve()
@@ -123,6 +125,12 @@ class LocalEngine(WithoutActions):
 
     def retry_trial(self, name: str, trial: str, by: str) -> Experiment:
         return Experiment.model_validate(self._ask("retry_trial", name=name, trial=trial, by=by))
+
+    def pause(self, name: str, by: str) -> Experiment:
+        return Experiment.model_validate(self._ask("pause", name=name, by=by))
+
+    def resume(self, name: str, by: str) -> Experiment:
+        return Experiment.model_validate(self._ask("resume", name=name, by=by))
 
     def logs(self, name: str, trial: str) -> str:
         try:

@@ -254,6 +254,17 @@ class Machine:
         log.info("%s: %s is tried again (%s)", name, trial, by)
         return self._experiment(search)
 
+    def pause(self, name: str, by: str) -> Experiment:
+        search = self._find(name)
+        search.pause(by)
+        return self._experiment(search)
+
+    def resume(self, name: str, by: str) -> Experiment:
+        search = self._find(name)
+        search.pause(None)
+        log.info("%s goes on (%s)", name, by)
+        return self._experiment(search)
+
     def logs(self, name: str, trial: str) -> str:
         search = self._find(name)
         return last_lines(search.trials.folder(_trial(search, trial).number) / LOG_FILE)
@@ -301,6 +312,8 @@ VERBS: Mapping[str, Callable[..., Any]] = {
         Machine.extend,
         Machine.set_parallel,
         Machine.retry_trial,
+        Machine.pause,
+        Machine.resume,
         Machine.logs,
         Machine.shutdown,
     )

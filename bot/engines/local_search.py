@@ -112,7 +112,7 @@ class Search:
         trials = self._file.trials(self.entry)
         asked = sum(local_status.is_asked(t) and not local_status.is_retry(t) for t in trials)
         total = self.spec.max_trial_count + self._extra_trials()
-        free = self.spec.parallel_trial_count - len(self.trials.running)
+        free = self._room() - len(self.trials.running)
         return max(0, min(free, total - asked + len(self._unstarted(trials))))
 
     def start_trial(self, threads: int, devices: tuple[str, ...], now: datetime) -> None:
@@ -153,10 +153,13 @@ class Search:
             if problem.field == "max_trial_count":
                 raise EngineError(problem.message, hint=problem.hint, field=problem.field)
         record = self.entry.record
-        told = record.told.model_copy(update={"ended": False})  # its ends stay told
-        self._file.write_record(
-            self.entry, record.model_copy(update={"spec": longer, "told": told})
-        )
+        changed: dict[str, Any] = {
+            "spec": longer,
+            "told": record.told.model_copy(update={"ended": False}),  # its ends stay told
+        }
+        if ending and record.paused_by:
+            changed["paused_by"] = None
+        self._file.write_record(self.entry, record.model_copy(update=changed))
         self._file.write_ending(self.entry, None)
         self._over = False
 
@@ -173,6 +176,17 @@ class Search:
         changed = spec.model_copy(update={"parallel_trial_count": parallel_trial_count})
         record = self.entry.record.model_copy(update={"spec": changed})
         self._file.write_record(self.entry, record)
+
+    def pause(self, by: str | None) -> None:
+        """No trial runs until it is called without `by`; the next step does what is missing.
+
+        Raises:
+            EngineError: it has ended.
+        """
+        record = self.entry.record
+        changes.check_pause(record.name, self.entry.ending)
+        if bool(by) != bool(record.paused_by):
+            self._file.write_record(self.entry, record.model_copy(update={"paused_by": by}))
 
     def retry(self, wanted: TrialStatus) -> None:
         """A trial's hyperparameters once more, unless that is under way.
@@ -257,9 +271,13 @@ class Search:
             self._tell(number, remains, verdict, now)
         del self.trials.running[number]
 
+    def _room(self) -> int:
+        """How many trials may run at a time now."""
+        return 0 if self.entry.record.paused_by else self.spec.parallel_trial_count
+
     def _hold_surplus(self) -> None:
         """Ask the newest of too many to end; they go on when there is room again."""
-        for number in sorted(self.trials.running)[self.spec.parallel_trial_count :]:
+        for number in sorted(self.trials.running)[self._room() :]:
             started = self._started(number)
             if not started.get(HELD):
                 self._file.mark_trial(self.entry, number, STARTED, {**started, HELD: True})

@@ -95,6 +95,8 @@ def experiment(
     over = ending if all(trial.condition.is_final for trial in trials) else None
     started = any(trial.start_time for trial in trials)
     condition = ExperimentCondition.RUNNING if started else ExperimentCondition.CREATED
+    if record.paused_by:
+        message = message or f"Paused by {record.paused_by}; `resume {record.name}` lets it go on."
     going_on = (condition, f"Experiment{condition}", message)
     return Experiment(record=record, status=endings.status_of(record.spec, trials, over, going_on))
 

@@ -775,6 +775,47 @@ def test_what_was_held_and_died_while_no_engine_ran_goes_on(
     assert (trial.condition, runs(tmp_path / "ledger")) == (TrialCondition.SUCCEEDED, {"0": 2})
 
 
+def test_a_pause_survives_a_killed_engine(local: LocalEngine, state_dir: Path) -> None:
+    name = start(local, a_spec(python(SOURCES["endless"]), max_trial_count=1))
+    until(local, name, has_running)
+    local.pause(name, "U7")
+    kill(state_dir)
+    until(local, name, lambda e: not has_running(e))
+    local.shutdown()
+    reader = LocalEngine(state_dir, allow_code=False, start=False)
+    for engine in (reader, local):
+        paused = engine.get(name)
+        assert paused.status.count(TrialCondition.CREATED) == 1
+        assert paused.status.message == f"Paused by U7; `resume {name}` lets it go on."
+    local.resume(name, "U7")
+    until(local, name, has_running)
+
+
+def test_what_ended_while_it_was_paused_is_paused_no_more_when_it_is_extended(
+    local: LocalEngine,
+) -> None:
+    source = """
+import signal, time
+
+def objective(parameters):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    print("result=1", flush=True)
+    time.sleep(2)
+"""
+    wanted = a_spec(python(source), max_trial_count=1, resume_policy="LongRunning")
+    local.save(a_record(wanted))
+    local.pause(wanted.name, "U7")
+    local.submit(wanted.name)
+    assert local.get(wanted.name).status.trials == ()
+    local.resume(wanted.name, "U7")
+    until(local, wanted.name, lambda e: any(t.observation for t in e.status.trials))
+    local.pause(wanted.name, "U7")
+    over = until(local, wanted.name, is_over)
+    assert over.status.count(TrialCondition.SUCCEEDED) == 1
+    assert local.extend(wanted.name, 2, "U1").record.paused_by is None
+    until(local, wanted.name, has_ended_with(2))
+
+
 # -- the machine is shared
 
 ENVIRONMENT = """
@@ -877,6 +918,23 @@ def test_a_training_goes_on_that_was_ended_with_its_engine_and_then_died_with_th
     pid = read_pid(folder)
     assert pid
     os.killpg(pid, signal.SIGKILL)
+    trial = until(local, name, is_over, patience_s=500).status.trials[0]
+    assert trial.condition == TrialCondition.SUCCEEDED, trial
+    assert json.loads((folder / "result.json").read_text())["resumed_from_step"] >= 1
+
+
+@pytest.mark.timeout(600)
+def test_a_training_that_is_paused_goes_on_from_its_checkpoint(
+    local: LocalEngine, state_dir: Path
+) -> None:
+    epochs = {"learning_rate": {"min": 1e-4, "max": 1e-2}, "num_train_epochs": 3}
+    name = start(local, a_training(training_parameters=epochs))
+    folder = experiment_folder(state_dir, name) / "trials" / "0"
+    until(local, name, lambda e: any(t.progress for t in e.status.trials), patience_s=500)
+    local.pause(name, "U1")
+    until(local, name, lambda e: not has_running(e))
+    assert list(folder.glob("checkpoints/*/*/state.pt")), (folder / "trial.log").read_text()
+    local.resume(name, "U1")
     trial = until(local, name, is_over, patience_s=500).status.trials[0]
     assert trial.condition == TrialCondition.SUCCEEDED, trial
     assert json.loads((folder / "result.json").read_text())["resumed_from_step"] >= 1

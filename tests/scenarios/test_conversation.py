@@ -144,7 +144,8 @@ def test_what_the_engine_does_not_have_is_not_offered_and_says_what_to_do_instea
     bot: Bot,
 ) -> None:
     offered = shown(bot.ephemeral("/katib-tune help"))
-    assert all(f"/katib-tune {verb} NAME" in offered for verb in ("extend", "parallel", "retry"))
+    for verb in ("extend", "parallel", "retry", "pause", "resume"):
+        assert f"/katib-tune {verb} NAME" in offered
     assert "/katib-tune watch" not in offered
     assert "those that were started with me" in shown(bot.ephemeral("/katib-tune watch other"))
 
@@ -157,7 +158,7 @@ def test_an_experiment_that_is_extended_goes_on_and_its_thread_ends_a_second_tim
     answer = shown(bot.ephemeral("/katib-tune extend longer trials=4"))
     assert "*longer* had ended; it goes on with up to 4 trials now" in answer
     assert bot.wait_for("longer", "ended:2").count("ended") == 1
-    assert "4 of 4 trials" in bot.card("longer")["text"]  # type: ignore[index]
+    bot.workspace.wait_for(lambda: "4 of 4 trials" in bot.wait_for_card("longer")["text"])
     assert "4 is not more" in shown(bot.ephemeral("/katib-tune extend longer 4"))
 
 
@@ -173,6 +174,19 @@ def test_a_failed_trial_is_tried_again_beside_the_others(bot: Bot) -> None:
     answer = shown(bot.ephemeral("/katib-tune parallel again 2"))
     assert "runs up to 2 trials at a time now" in answer
     bot.ephemeral("/katib-tune stop again")
+
+
+def test_what_is_paused_goes_on_where_it_was(bot: Bot) -> None:
+    bot.ephemeral(bot.line("rest", "trials=2", waiting=True))
+    bot.wait_for("rest", "started")
+    answer = shown(bot.ephemeral("/katib-tune pause rest"))
+    assert "*rest* is paused until `/katib-tune resume rest`" in answer
+    bot.workspace.wait_for(lambda: "Paused · rest" in bot.wait_for_card("rest")["text"])
+    assert "Paused by ada" in shown(bot.wait_for_card("rest"))
+    bot.open_gate()
+    assert "*rest* goes on" in shown(bot.ephemeral("/katib-tune resume rest"))
+    bot.wait_for("rest", "ended")
+    bot.workspace.wait_for(lambda: "2 of 2 trials" in bot.wait_for_card("rest")["text"])
 
 
 def test_show_trials_shows_them_to_whoever_pressed(bot: Bot) -> None:
