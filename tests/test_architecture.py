@@ -21,7 +21,8 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
     ),
     "decisions": (
         "bot.insight", "bot.wording", "bot.notifications", "bot.engines.base",
-        "bot.engines.endings", "bot.engines.trainer_command", "bot.slack.blocks",
+        "bot.engines.endings", "bot.engines.changes", "bot.engines.trainer_command",
+        "bot.slack.blocks",
     ),
     "pure edges": (
         "bot.slack.quotes", "bot.slack.values", "bot.slack.words", "bot.slack.line",

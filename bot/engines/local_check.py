@@ -43,7 +43,6 @@ KATIB_ONLY = {
     "storage_class": "there are no volumes on this machine",
     "storage_access_modes": "there are no volumes on this machine",
     "namespace": "there is no cluster",
-    "resume_policy": "a finished Experiment cannot be extended on this engine",
     "metrics_collector": "this engine reads what a trial prints",
     "packages_to_install": "install them into this environment",
     "pip_index_urls": "install packages into this environment",

@@ -76,6 +76,11 @@ def can_go_on(spec: TuneSpec, remains: Remains) -> bool:
     """
     if spec.is_custom or not spec.checkpoints or remains.disk_was_full:
         return False
+    return was_ended(remains)
+
+
+def was_ended(remains: Remains) -> bool:
+    """Whether a trial was ended from outside before it had anything to tell."""
     return remains.result is None or read_result(remains.result).reason == "Killed"
 
 

@@ -164,14 +164,24 @@ SAMPLERS: Mapping[str, Callable[[Mapping[str, str], int], BaseSampler]] = {
 
 
 def grid_point(spec: TuneSpec, seed: int, index: int) -> dict[str, Scalar]:
-    """The `index`-th of the `max_trial_count` points of a shuffled grid."""
+    """The `index`-th point of a shuffled grid, however many of them are tried."""
     points = math.prod(int(value.size) for value in spec.searched.values())
-    place = random.Random(seed).sample(range(points), spec.max_trial_count)[index]
+    place = _shuffled(points, seed, index)
     point = {}
     for name, value in spec.searched.items():
         place, at = divmod(place, int(value.size))
         point[name] = _nth(value, at)
     return point
+
+
+def _shuffled(size: int, seed: int, index: int) -> int:
+    """The `index`-th of the numbers below `size` in random order, without making all of them."""
+    # NB: not `sample`, whose order changes with how many are asked for: a grid can be extended.
+    chance, moved = random.Random(seed), dict[int, int]()
+    for place in range(index + 1):
+        other = chance.randrange(place, size)
+        moved[place], moved[other] = moved.get(other, other), moved.get(place, place)
+    return moved[index]
 
 
 def sobol_point(spec: TuneSpec, seed: int, index: int) -> dict[str, Scalar]:

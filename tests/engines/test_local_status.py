@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -41,8 +42,8 @@ def wanted(**changes: Any) -> TuneSpec:
     return spec.read({**data, **changes})
 
 
-def trials(*ends: float | TrialCondition, known_good: bool = False) -> list[TrialStatus]:
-    """Trials that succeeded with a value, or are in a condition."""
+def trials(*ends: float | TrialCondition, beside: Collection[int] = ()) -> list[TrialStatus]:
+    """Trials that succeeded with a value, or are in a condition; those `beside` do not count."""
     return [
         TrialStatus(
             name=f"e-{number}",
@@ -52,7 +53,7 @@ def trials(*ends: float | TrialCondition, known_good: bool = False) -> list[Tria
             observation={}
             if isinstance(end, TrialCondition)
             else {"result": Observation(min=end, max=end, latest=end)},
-            known_good=known_good and number == 0,
+            beside=number in beside,
             message="It broke." if end == TrialCondition.FAILED else "",
             start_time=NOW - timedelta(minutes=10 - number),
             completion_time=None if end == TrialCondition.RUNNING else NOW,
@@ -104,22 +105,16 @@ def test_a_budget_without_any_success_is_a_failure() -> None:
     assert end and end.condition == ExperimentCondition.FAILED
 
 
-@pytest.mark.parametrize(
-    "algorithm",
-    [
-        {"algorithm_name": "grid"},
-        {"algorithm_name": "hyperband", "algorithm_settings": {"resource_name": "x", "r_l": "2"}},
-    ],
-    ids=["grid", "hyperband"],
-)
-def test_the_known_good_trial_counts_for_nothing_but_the_optimum_where_it_is_extra(
-    algorithm: dict[str, Any],
-) -> None:
-    asked = wanted(max_trial_count=2, max_failed_trial_count=1, **algorithm)
-    assert ending(asked, trials(FAILED, 0.1, known_good=True), NOW) is None
-    assert ending(asked, trials(0.3, 0.1, known_good=True), NOW) is None
-    over = ending(asked, trials(0.3, 0.1, 0.2, known_good=True), NOW)
-    assert over and over.reason == "ExperimentMaxTrialsReached"
+def test_trials_beside_the_count_count_for_nothing_but_the_optimum_and_are_waited_for() -> None:
+    few = wanted(max_trial_count=2, max_failed_trial_count=1)
+    assert ending(few, trials(FAILED, 0.1, beside={0}), NOW) is None
+    assert ending(few, trials(0.3, 0.1, beside={0}), NOW) is None
+    assert ending(few, trials(0.3, 0.1, RUNNING, beside={2}), NOW) is None
+    over = ending(few, trials(0.3, 0.1, 0.2, beside={0}), NOW)
+    assert over and over.reason == MAX_TRIALS
+    assert over.message == "All 2 trials have ended."
+    goal = ending(wanted(objective_goal=0.3), trials(0.1, 0.3, beside={1}), NOW)
+    assert goal and goal.reason == GOAL
 
 
 def test_an_experiment_whose_end_is_decided_runs_until_its_trials_have_ended() -> None:
@@ -268,7 +263,6 @@ def test_a_training_that_died_with_its_engine_goes_on_but_no_custom_objective(
         ({"memory": "10Gi"}, "memory"),
         ({"namespace": "kubeflow"}, "namespace"),
         ({"storage_class": "fast"}, "storage_class"),
-        ({"resume_policy": "LongRunning"}, "resume_policy"),
         ({"metrics_collector": "File"}, "metrics_collector"),
         ({"packages_to_install": "einops"}, "packages_to_install"),
         ({"model_access_token": "hub/token"}, "model_access_token"),
@@ -369,8 +363,8 @@ def test_data_in_s3_are_read_here_with_keys_of_the_environment_alone() -> None:
 
 def test_a_field_at_its_default_is_not_refused() -> None:
     asked = wanted(
-        num_workers=1, gpu=0, resume_policy="Never", metrics_collector="StdOut", namespace=None,
-        storage_size="10Gi", packages_to_install=(),
+        num_workers=1, gpu=0, metrics_collector="StdOut", namespace=None, storage_size="10Gi",
+        packages_to_install=(),
     )  # fmt: skip
     assert list(refusals(asked, allow_code=True, cores=1, gpus=0)) == []
 

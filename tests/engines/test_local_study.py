@@ -212,3 +212,15 @@ def test_a_sobol_sequence_s_values_are_those_that_optuna_takes() -> None:
 def test_a_sobol_sequence_is_shuffled_by_the_seed_and_the_same_after_a_restart() -> None:
     wanted = search(parameters=EVERY_KIND, algorithm_name="sobol")
     assert sobol_point(wanted, 1, 5) == sobol_point(wanted, 1, 5) != sobol_point(wanted, 2, 5)
+
+
+def test_a_grid_that_is_extended_goes_on_where_it_was() -> None:
+    sides = {name: {"min": 1, "max": 100} for name in ("x", "y")}
+
+    def order(most: int) -> list[Any]:
+        wanted = search(parameters=sides, algorithm_name="grid", max_trial_count=most)
+        return [grid_point(wanted, 1, index) for index in range(most)]
+
+    longer = order(300)
+    assert order(3) == longer[:3]
+    assert len({(point["x"], point["y"]) for point in longer}) == 300
