@@ -144,16 +144,16 @@ def duration(trial: TrialStatus, now: datetime | None = None) -> timedelta | Non
 
 
 def time_to_go(experiment: Experiment, now: datetime) -> timedelta | None:
-    """Until the last trial at the pace so far, or until the budget; None without a finished trial.
+    """Until the last trial at the pace so far, or until the budget.
 
-    The pace is work done (finished trials and parts of running ones) by time passed, so that slots
-    which the engine could not fill count as they were. Durations are those of trials that ended
-    well, of any that ended otherwise.
+    None without a finished trial, and while it is paused. The pace is work done (finished trials
+    and parts of running ones) by time passed, so that slots which the engine could not fill count
+    as they were. Durations are those of trials that ended well, of any that ended otherwise.
     """
     spec, status = experiment.spec, experiment.status
     typical = _typical_duration(status)
     begun = min((t.start_time for t in status.trials if t.start_time), default=None)
-    if typical is None or begun is None or status.condition.is_final:
+    if typical is None or begun is None or status.condition.is_final or experiment.is_paused:
         return None
     running = [t for t in status.trials if t.condition is TrialCondition.RUNNING]
     parts = {t.number: _part_done(t, typical, now) for t in running}

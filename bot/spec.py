@@ -675,8 +675,20 @@ def _cmaes(spec: TuneSpec) -> Iterator[SpecError]:
         )
 
 
+def algorithm_settings(spec: TuneSpec) -> dict[str, str]:
+    """The algorithm's settings, the required ones at their defaults where they were left out.
+
+    The default of hyperband's `r_l` is the maximum of its resource.
+    """
+    settings = algorithms.with_defaults(spec.algorithm_name, spec.algorithm_settings)
+    resource = spec.searched.get(settings.get("resource_name", ""))
+    if spec.algorithm_name == "hyperband" and resource and resource.max is not None:
+        settings.setdefault("r_l", str(resource.max))
+    return settings
+
+
 def _hyperband(spec: TuneSpec) -> Iterator[SpecError]:
-    settings = algorithms.with_defaults("hyperband", spec.algorithm_settings)
+    settings = algorithm_settings(spec)
     resource = settings["resource_name"]
     ceiling = spec.searched.get(resource)
     if ceiling is None:
@@ -685,14 +697,14 @@ def _hyperband(spec: TuneSpec) -> Iterator[SpecError]:
             hint=f"Add {resource}=1..9.",
             field="algorithm_settings",
         )
-    elif "r_l" not in settings and ceiling.max is None:
+    elif "r_l" not in settings:
         yield SpecError(
             "hyperband needs `r_l`, the most of its resource.",
             hint="Write algorithm=hyperband(r_l=9).",
             field="algorithm_settings",
         )
     else:
-        yield from _hyperband_width(spec, {"r_l": str(ceiling.max), **settings})
+        yield from _hyperband_width(spec, settings)
 
 
 def _hyperband_width(spec: TuneSpec, settings: Mapping[str, str]) -> Iterator[SpecError]:

@@ -200,6 +200,7 @@ class Record(Frozen):
 
     `uid` tells a repeated save of one record from another record of the same name.
     `submitted` is False between the record and its Experiment: a crash there is taken up again.
+    `paused_by` is None while its trials may run.
     `adopted`: somebody else made the Experiment; it is followed here, and `requested_by` asked to.
     """
 
@@ -213,6 +214,7 @@ class Record(Frozen):
     submitted: bool = False
     adopted: bool = False
     stopped_by: str | None = None
+    paused_by: str | None = None
     told: Told = Told()
 
     @property
@@ -233,6 +235,10 @@ class Experiment(Frozen):
     @property
     def spec(self) -> TuneSpec:
         return self.record.spec
+
+    @property
+    def is_paused(self) -> bool:
+        return self.record.paused_by is not None and not self.status.condition.is_final
 
     @property
     def is_open(self) -> bool:

@@ -122,6 +122,8 @@ def state(experiment: Experiment) -> str:
     status = experiment.status
     if status.reason == "Deleted":
         return "⚫ Deleted"
+    if experiment.is_paused:
+        return "⏸️ Paused"
     return f"{COLOURS[status.condition]} {status.condition.value}"
 
 

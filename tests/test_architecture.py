@@ -21,14 +21,15 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
     ),
     "decisions": (
         "bot.insight", "bot.wording", "bot.notifications", "bot.engines.base",
-        "bot.engines.endings", "bot.engines.trainer_command", "bot.slack.blocks",
+        "bot.engines.endings", "bot.engines.changes", "bot.engines.trainer_command",
+        "bot.slack.blocks",
     ),
     "pure edges": (
         "bot.slack.quotes", "bot.slack.values", "bot.slack.words", "bot.slack.line",
         "bot.slack.reader", "bot.slack.verbs", "bot.slack.command", "bot.slack.parts",
         "bot.slack.messages", "bot.slack.answers", "bot.slack.fields", "bot.slack.modal",
-        "bot.engines.local_check", "bot.engines.local_study", "bot.engines.local_status",
-        "bot.engines.local_outcome",
+        "bot.engines.local_hyperband", "bot.engines.local_check", "bot.engines.local_study",
+        "bot.engines.local_status", "bot.engines.local_outcome", "bot.engines.local_stopping",
         "bot.engines.katib_template", "bot.engines.katib_command", "bot.engines.katib_objects",
         "bot.engines.katib_state", "bot.engines.katib_wire", "bot.engines.katib_permissions",
         "bot.engines.katib_places", "bot.engines.katib_resume", "bot.engines.katib_trials",

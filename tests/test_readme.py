@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bot import hyperparameters, prior, settings, spec, tasks, trial_check
+from bot import algorithms, hyperparameters, prior, settings, spec, tasks, trial_check
+from bot.engines import local_check
 from bot.engines.local_check import refusals
 from bot.slack import command
 from tests.guide import CUSTOM, LLAMA, SOURCE
@@ -57,6 +58,14 @@ def test_every_type_has_a_typed_line_that_could_start_here() -> None:
     for one in wanted:
         assert list(trial_check.problems(one)) == []
         assert list(refusals(one, allow_code=False, cores=2, gpus=0)) == []
+
+
+def test_the_table_of_algorithms_has_those_of_the_local_engine_with_their_settings() -> None:
+    named = {name.strip("`"): words for name, words, _note in cells("algorithms")}
+    assert list(named) == list(local_check.ALGORITHMS)
+    for name, words in named.items():
+        free = set(algorithms.ALGORITHMS[name].settings)
+        assert {word.split("=")[0] for word in words.split("`")[1::2]} == free
 
 
 def test_every_hyperparameter_of_ours_has_a_row() -> None:

@@ -9,7 +9,7 @@ from bot.errors import EngineError, NotFoundError, SpecError
 from bot.spec import Frozen, TuneSpec
 from bot.status import Experiment, Record, Thread, Told
 
-Capability = Literal["stop", "logs", "extend", "parallel", "retry", "adopt"]
+Capability = Literal["stop", "logs", "extend", "parallel", "retry", "pause", "adopt"]
 
 _WITHOUT: dict[Capability, tuple[str, str]] = {
     "stop": ("cannot stop an Experiment", "It ends with its last trial."),
@@ -25,6 +25,10 @@ _WITHOUT: dict[Capability, tuple[str, str]] = {
     "retry": (
         "cannot try a trial again",
         "Start a new Experiment with that trial's hyperparameters as plain values.",
+    ),
+    "pause": (
+        "cannot pause an Experiment",
+        "`parallel NAME 1` makes it slower; `stop NAME` ends it with the best so far.",
     ),
     "adopt": (
         "has no Experiments but those that were started with me",
@@ -121,7 +125,9 @@ class Engine(Protocol):
         """
 
     def set_parallel(self, name: str, parallel_trial_count: int, by: str) -> Experiment:
-        """Let so many trials run at a time; lowering it may end the newest trials that run.
+        """Let so many trials run at a time; lowering it ends the newest trials that run.
+
+        They do not count: others are tried instead, or they themselves go on when there is room.
 
         The record's spec has the new count; the same count again changes nothing.
 
@@ -139,6 +145,23 @@ class Engine(Protocol):
         Raises:
             NotFoundError: it has no such trial.
             EngineError: that trial has not ended, or the Experiment has, or others created it.
+        """
+
+    def pause(self, name: str, by: str) -> Experiment:
+        """Let none of its trials run until `resume`; those that run are ended, and go on then.
+
+        They go on from where they were, if they keep that. The first who pauses it is `paused_by`;
+        its budget of time goes on. What is paused can be stopped and changed like any other.
+
+        Raises:
+            EngineError: it has ended.
+        """
+
+    def resume(self, name: str, by: str) -> Experiment:
+        """Let what was paused go on; what is not paused is not changed.
+
+        Raises:
+            EngineError: it has ended.
         """
 
     def adopt(
@@ -186,7 +209,7 @@ def unknown(name: str) -> NotFoundError:
 
 
 class WithoutActions:
-    """The verbs of an engine that has no action beyond stop and logs: each raises `lacking`."""
+    """The verbs beyond stop and logs as an engine has them that lacks them: each says so."""
 
     name: str
 
@@ -198,6 +221,12 @@ class WithoutActions:
 
     def retry_trial(self, name: str, trial: str, by: str) -> Experiment:
         raise lacking(self.name, "retry")
+
+    def pause(self, name: str, by: str) -> Experiment:
+        raise lacking(self.name, "pause")
+
+    def resume(self, name: str, by: str) -> Experiment:
+        raise lacking(self.name, "pause")
 
     def adopt(
         self, name: str, channel: str, requested_by: str, requested_by_name: str

@@ -12,6 +12,7 @@ import msgspec
 
 from bot import trial_check
 from bot.engines import (
+    changes,
     endings,
     katib_adopt,
     katib_command,
@@ -22,7 +23,7 @@ from bot.engines import (
     katib_records,
     katib_resume,
 )
-from bot.engines.base import Capability, Query, taken, unknown
+from bot.engines.base import Capability, Query, WithoutActions, taken, unknown
 from bot.engines.katib_objects import Cluster
 from bot.engines.katib_places import Places
 from bot.engines.katib_site import Entry, Site
@@ -50,7 +51,7 @@ RETRY_S = 15.0
 WAITING_S = 5.0
 
 
-class KatibEngine:
+class KatibEngine(WithoutActions):
     """Fulfils `engines.base.Engine`.
 
     Args:
@@ -256,7 +257,8 @@ class KatibEngine:
 
     def set_parallel(self, name: str, parallel_trial_count: int, by: str) -> Experiment:
         site, entry, made = self._with_experiment(name)
-        katib_resume.check_parallel(entry.record.spec, entry.state, made, parallel_trial_count)
+        most = made.spec.max_trial_count
+        changes.check_parallel(name, entry.state.ending, most, parallel_trial_count)
         self._patch(site, made, {"parallelTrialCount": parallel_trial_count})
         log.info("%s: parallel_trial_count is %s now (%s)", name, parallel_trial_count, by)
 
@@ -270,7 +272,7 @@ class KatibEngine:
     def retry_trial(self, name: str, trial: str, by: str) -> Experiment:
         site, entry, _ = self._with_experiment(name)
         wanted = _trial(self._look(site, entry), trial)
-        katib_resume.check_retry(entry.record, entry.state, wanted)
+        changes.check_retry(entry.record, entry.state.ending, wanted)
         log.info("%s: %s is tried again (%s)", name, wanted.name, by)
 
         def change(record: Record, state: State) -> tuple[Record, State]:

@@ -18,7 +18,7 @@ from bot.engines.katib_command import SHELL, WORKSPACE, is_distributed, placehol
 from bot.engines.katib_template import CONTAINER, POD_SPEC, TrialTemplate, merged
 from bot.errors import SpecError
 from bot.prior import known_good
-from bot.spec import AccessMode, Frozen, Parameter, Scalar, TuneSpec
+from bot.spec import AccessMode, Frozen, Parameter, Scalar, TuneSpec, algorithm_settings
 
 Json = dict[str, Any]
 
@@ -430,9 +430,7 @@ def _objective(spec: TuneSpec) -> Json:
 
 
 def _algorithm(spec: TuneSpec) -> Json:
-    settings = dict(algorithms.with_defaults(spec.algorithm_name, spec.algorithm_settings))
-    if spec.algorithm_name == "hyperband" and "r_l" not in settings:
-        settings["r_l"] = str(spec.searched[settings["resource_name"]].max)
+    settings = algorithm_settings(spec)
     known = algorithms.ALGORITHMS[spec.algorithm_name].settings
     if spec.seed is not None and "random_state" in known:
         settings.setdefault("random_state", str(spec.seed))

@@ -42,7 +42,9 @@ class LocalEngine(WithoutActions):
     """
 
     name = "local"
-    capabilities: frozenset[Capability] = frozenset({"stop", "logs"})
+    capabilities: frozenset[Capability] = frozenset(
+        {"stop", "logs", "extend", "parallel", "retry", "pause"}
+    )
 
     def __init__(self, state_dir: Path, *, allow_code: bool, start: bool = True) -> None:
         self._state_dir = state_dir.resolve()
@@ -57,7 +59,7 @@ class LocalEngine(WithoutActions):
                 allow_code=self._allow_code,
                 cores=local_hardware.cores(),
                 gpus=len(local_hardware.gpus()),
-                has_bitsandbytes=find_spec("bitsandbytes") is not None,
+                is_installed=lambda package: find_spec(package) is not None,
             )
         )
 
@@ -107,6 +109,28 @@ class LocalEngine(WithoutActions):
             time.sleep(LOOK_INTERVAL_S)
             experiment = self.get(name)
         return experiment
+
+    def extend(self, name: str, max_trial_count: int, by: str) -> Experiment:
+        before = self.get(name).spec.max_trial_count
+        answer = self._ask(
+            "extend", name=name, max_trial_count=max_trial_count, before=before, by=by
+        )
+        return Experiment.model_validate(answer)
+
+    def set_parallel(self, name: str, parallel_trial_count: int, by: str) -> Experiment:
+        answer = self._ask(
+            "set_parallel", name=name, parallel_trial_count=parallel_trial_count, by=by
+        )
+        return Experiment.model_validate(answer)
+
+    def retry_trial(self, name: str, trial: str, by: str) -> Experiment:
+        return Experiment.model_validate(self._ask("retry_trial", name=name, trial=trial, by=by))
+
+    def pause(self, name: str, by: str) -> Experiment:
+        return Experiment.model_validate(self._ask("pause", name=name, by=by))
+
+    def resume(self, name: str, by: str) -> Experiment:
+        return Experiment.model_validate(self._ask("resume", name=name, by=by))
 
     def logs(self, name: str, trial: str) -> str:
         try:

@@ -4,16 +4,38 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from bot import trial_check
+from bot.engines import local_hyperband
 from bot.errors import SpecError
 from bot.spec import FIELDS, TuneSpec
 
-ALGORITHMS = ("random", "grid", "tpe", "multivariate-tpe")
+ALGORITHMS = (
+    "random", "grid", "tpe", "multivariate-tpe", "bayesianoptimization", "cmaes", "sobol",
+    "hyperband",
+)  # fmt: skip
+# What an algorithm needs besides Optuna.
+PACKAGES = {
+    "bayesianoptimization": ("scipy", "torch"),
+    "cmaes": ("cmaes",),
+    "sobol": ("scipy",),
+}
+# Katib's settings that are not free here: the values that this engine has, and why.
+SETTINGS: Mapping[str, Mapping[str, tuple[tuple[str, ...], str]]] = {
+    "bayesianoptimization": {
+        "base_estimator": (("GP",), "the model is a Gaussian process"),
+        "acq_func": (("EI",), "points are chosen by their expected improvement"),
+        "acq_optimizer": (("auto", "lbfgs"), "the best point is found by L-BFGS"),
+    },
+    "cmaes": {
+        "restart_strategy": (("none",), "the search is not started over"),
+        # NB: Katib measures it in the hyperparameters' own units, however unlike they are.
+        "sigma": ((), "it begins with a sixth of each range"),
+    },
+}
 KATIB_ONLY = {
     "objective_image": "images run on Katib; this engine runs a Python function",
-    "early_stopping": "this engine ends no trial early yet",
     "num_workers": "a trial is one process on this machine",
     "num_procs_per_worker": "a trial is one process on this machine",
     "memory": "memory cannot be promised to a process on this machine",
@@ -21,7 +43,6 @@ KATIB_ONLY = {
     "storage_class": "there are no volumes on this machine",
     "storage_access_modes": "there are no volumes on this machine",
     "namespace": "there is no cluster",
-    "resume_policy": "a finished Experiment cannot be extended on this engine",
     "metrics_collector": "this engine reads what a trial prints",
     "packages_to_install": "install them into this environment",
     "pip_index_urls": "install packages into this environment",
@@ -33,27 +54,27 @@ KATIB_ONLY = {
 
 
 def refusals(
-    spec: TuneSpec, *, allow_code: bool, cores: int, gpus: int, has_bitsandbytes: bool = True
+    spec: TuneSpec,
+    *,
+    allow_code: bool,
+    cores: int,
+    gpus: int,
+    is_installed: Callable[[str], bool] = lambda _package: True,
 ) -> Iterator[SpecError]:
     """Every field that this engine cannot honour, each with its sentence.
 
     Args:
         allow_code: whether Python code from a spec may be run.
-        cores, gpus, has_bitsandbytes: what this machine has.
+        cores, gpus: what this machine has.
+        is_installed: whether a package can be imported here.
     """
-    if spec.algorithm_name not in ALGORITHMS:
-        yield SpecError(
-            f"`{spec.algorithm_name}` runs on Katib; this engine has "
-            f"{', '.join(ALGORITHMS[:-1])} and {ALGORITHMS[-1]}.",
-            hint="Take algorithm=multivariate-tpe.",
-            field="algorithm_name",
-        )
+    yield from _search(spec, is_installed)
     for field, why in KATIB_ONLY.items():
         # NB: a form sends every field: a value that is the default was not asked for.
         if field in spec.model_fields_set and getattr(spec, field) != FIELDS[field].get_default():
             shown = f"`{field}={getattr(spec, field)}`"[:80]
             yield SpecError(f"{shown} cannot be had here: {why}.", field=field)
-    if spec.quantization and not has_bitsandbytes:
+    if spec.quantization and not is_installed("bitsandbytes"):
         yield SpecError(
             f"`quantization={spec.quantization}` needs bitsandbytes, which is not installed here.",
             hint="pip install bitsandbytes, or leave `quantization` out.",
@@ -73,6 +94,39 @@ def refusals(
             field="trust_remote_code",
         )
     yield from _resources(spec, cores, gpus)
+
+
+def _search(spec: TuneSpec, is_installed: Callable[[str], bool]) -> Iterator[SpecError]:
+    name = spec.algorithm_name
+    if name not in ALGORITHMS:
+        yield SpecError(
+            f"`{name}` runs on Katib; this engine has "
+            f"{', '.join(ALGORITHMS[:-1])} and {ALGORITHMS[-1]}.",
+            hint="Take algorithm=multivariate-tpe.",
+            field="algorithm_name",
+        )
+    for package in PACKAGES.get(name, ()):
+        if not is_installed(package):
+            yield SpecError(
+                f"`{name}` needs the package {package}, which is not installed here.",
+                hint="pip install 'katib-tune[local]', or take algorithm=multivariate-tpe.",
+                field="algorithm_name",
+            )
+    if name == "hyperband" and (found := local_hyperband.untakeable(spec)):
+        resource, amounts = local_hyperband.resource(spec), ", ".join(map(str, found))
+        yield SpecError(
+            f"hyperband would set `{resource}` to {amounts}, which it may not be here.",
+            hint=f"Give {resource} a range from 1 to r_l.",
+            field="algorithm_settings",
+        )
+    for setting, (had, why) in SETTINGS.get(name, {}).items():
+        asked = spec.algorithm_settings.get(setting)
+        if asked is not None and asked not in had:
+            yield SpecError(
+                f"`{setting}={asked}` of `{name}` cannot be had here: {why}.",
+                hint=f"Write {setting}={had[0]}, or leave it out." if had else "Leave it out.",
+                field="algorithm_settings",
+            )
 
 
 def _resources(spec: TuneSpec, cores: int, gpus: int) -> Iterator[SpecError]:

@@ -26,7 +26,7 @@ from bot.engines.local_records import BROKEN, StudyFile, experiment_folder, expl
 from bot.engines.local_search import Search
 from bot.errors import EngineError, NotFoundError, TuneError
 from bot.spec import TuneSpec
-from bot.status import Experiment, Record, Thread, Told
+from bot.status import Experiment, Record, Thread, Told, TrialStatus
 
 RETRY_S = 5.0
 IDLE_S = 600.0  # an engine that has nothing to do and is asked nothing ends
@@ -219,6 +219,9 @@ class Machine:
     def mark_told(self, name: str, told: dict[str, Any]) -> None:
         search = self._find(name)
         wanted = Told.model_validate(told)
+        is_extended = search.entry.ending is None and wanted.ends > search.entry.record.told.ends
+        if is_extended:  # while its end was being told: it is open
+            wanted = wanted.model_copy(update={"ended": False})
         if search.entry.record.told != wanted:
             self._change(search, told=wanted)
 
@@ -228,12 +231,43 @@ class Machine:
         search.step(self._now())
         return self._experiment(search)
 
+    def extend(self, name: str, max_trial_count: int, before: int, by: str) -> Experiment:
+        """`before` is how many trials whoever asks knows of.
+
+        By that the repetition of an extension that was made is told from one that is none.
+        """
+        search = self._find(name)
+        if not before < max_trial_count == search.spec.max_trial_count:
+            search.extend(max_trial_count)
+            log.info("%s: max_trial_count is %s now (%s)", name, max_trial_count, by)
+        return self._experiment(search)
+
+    def set_parallel(self, name: str, parallel_trial_count: int, by: str) -> Experiment:
+        search = self._find(name)
+        search.set_parallel(parallel_trial_count)
+        log.info("%s: parallel_trial_count is %s now (%s)", name, parallel_trial_count, by)
+        return self._experiment(search)
+
+    def retry_trial(self, name: str, trial: str, by: str) -> Experiment:
+        search = self._find(name)
+        search.retry(_trial(search, trial))
+        log.info("%s: %s is tried again (%s)", name, trial, by)
+        return self._experiment(search)
+
+    def pause(self, name: str, by: str) -> Experiment:
+        search = self._find(name)
+        search.pause(by)
+        return self._experiment(search)
+
+    def resume(self, name: str, by: str) -> Experiment:
+        search = self._find(name)
+        search.pause(None)
+        log.info("%s goes on (%s)", name, by)
+        return self._experiment(search)
+
     def logs(self, name: str, trial: str) -> str:
         search = self._find(name)
-        for status in search.statuses():
-            if status.name == trial:
-                return last_lines(search.trials.folder(status.number) / LOG_FILE)
-        raise NotFoundError(f"`{name}` has no trial `{trial}`.")
+        return last_lines(search.trials.folder(_trial(search, trial).number) / LOG_FILE)
 
     def shutdown(self) -> None:
         """End, running trials too, all at once: the next engine goes on with them."""
@@ -275,10 +309,22 @@ VERBS: Mapping[str, Callable[..., Any]] = {
         Machine.find,
         Machine.mark_told,
         Machine.stop,
+        Machine.extend,
+        Machine.set_parallel,
+        Machine.retry_trial,
+        Machine.pause,
+        Machine.resume,
         Machine.logs,
         Machine.shutdown,
     )
 }
+
+
+def _trial(search: Search, name: str) -> TrialStatus:
+    for status in search.statuses():
+        if status.name == name:
+            return status
+    raise NotFoundError(f"`{search.spec.name}` has no trial `{name}`.")
 
 
 def _plain(value: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Mapping
 from datetime import datetime
 
 from bot.engines.endings import unreported_sentence
@@ -15,20 +16,21 @@ from bot.engines.trainer_command import (
     why_failed,
 )
 from bot.spec import Frozen, TuneSpec
-from bot.status import TrialCondition
+from bot.status import Observation, TrialCondition
 
 
 class Remains(Frozen):
     """What is left of a process that has ended.
 
     `result` is the text of RESULT_FILE, None if there is none; `exit_code` is negative for a signal
-    and None if unknown (the engine that started it is gone); `memory_ran_out` says that the kernel
-    killed something for want of memory while it ran.
+    and None if unknown (the engine that started it is gone); `observation` is what its log says;
+    `memory_ran_out` says that the kernel killed something for want of memory while it ran.
     """
 
     result: str | None
     exit_code: int | None
     log: str = ""
+    observation: Mapping[str, Observation] = {}
     memory_ran_out: bool = False
     disk_was_full: bool = False
 
@@ -54,9 +56,17 @@ def outcome(spec: TuneSpec, remains: Remains, verdict: Verdict | None, now: date
         condition=end.condition,
         reason=end.reason,
         message=end.message,
-        observation=result.metrics,
+        observation=_observation(end, remains, result),
         completion_time=result.finished or now,
     )
+
+
+def _observation(end: Verdict, remains: Remains, result: Result) -> Mapping[str, Observation]:
+    # NB: one that is stopped early counts with what it has reported, whether or not its program
+    # had the time to write a result.
+    if end.condition == TrialCondition.EARLY_STOPPED:
+        return {**remains.observation, **result.metrics}
+    return result.metrics
 
 
 def can_go_on(spec: TuneSpec, remains: Remains) -> bool:
@@ -66,6 +76,11 @@ def can_go_on(spec: TuneSpec, remains: Remains) -> bool:
     """
     if spec.is_custom or not spec.checkpoints or remains.disk_was_full:
         return False
+    return was_ended(remains)
+
+
+def was_ended(remains: Remains) -> bool:
+    """Whether a trial was ended from outside before it had anything to tell."""
     return remains.result is None or read_result(remains.result).reason == "Killed"
 
 

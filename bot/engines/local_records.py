@@ -27,6 +27,7 @@ from bot.engines.local_status import (
     FETCHED,
     OUTCOME,
     RECORD,
+    RETRY_OF,
     Live,
     Outcome,
     experiment,
@@ -104,8 +105,10 @@ class StudyFile:
         self._storage.set_study_user_attr(entry.study_id, RECORD, data)
         entry.record = record
 
-    def write_ending(self, entry: Entry, ending: Ending) -> None:
-        self._storage.set_study_user_attr(entry.study_id, ENDING, ending.model_dump(mode="json"))
+    def write_ending(self, entry: Entry, ending: Ending | None) -> None:
+        """How it ends; None takes that back."""
+        data = ending and ending.model_dump(mode="json")
+        self._storage.set_study_user_attr(entry.study_id, ENDING, data)
         entry.ending = ending
 
     def write_fetched(self, entry: Entry) -> None:
@@ -127,6 +130,17 @@ class StudyFile:
 
     def trial_id(self, entry: Entry, number: int) -> int:
         return self._storage.get_trial_id_from_study_id_trial_number(entry.study_id, number)
+
+    def add_retry(self, entry: Entry, trial: FrozenTrial) -> None:
+        """A further trial with the hyperparameters of `trial`: asked, not started; in one step."""
+        entry.trials = None
+        again = optuna.trial.create_trial(
+            state=TrialState.RUNNING,
+            params=trial.params,
+            distributions=trial.distributions,
+            user_attrs={RETRY_OF: trial.number},
+        )
+        self._storage.create_new_trial(entry.study_id, again)
 
     def mark_trial(self, entry: Entry, number: int, key: str, value: object) -> None:
         entry.trials = None
@@ -160,6 +174,8 @@ def _told_to_optuna(spec: TuneSpec, outcome: Outcome) -> tuple[TrialState, Seque
     if outcome.condition == TrialCondition.SUCCEEDED:
         seen = outcome.observation[spec.objective_metric_name]
         return TrialState.COMPLETE, [seen.value(spec.strategy)]
+    if outcome.condition == TrialCondition.EARLY_STOPPED:
+        return TrialState.PRUNED, None
     return TrialState.FAIL, None
 
 

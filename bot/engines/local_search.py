@@ -6,31 +6,42 @@ Level-triggered: `step` compares what the study file says with what runs and doe
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Mapping
-from datetime import datetime
+import importlib
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from bot import prior
-from bot.engines import endings, local_process, local_status
-from bot.engines.local_outcome import Remains, Verdict, can_go_on, outcome
+from bot.engines import changes, endings, local_process, local_status, local_stopping
+from bot.engines.local_check import PACKAGES
+from bot.engines.local_hyperband import next_points
+from bot.engines.local_outcome import Remains, Verdict, can_go_on, outcome, was_ended
 from bot.engines.local_process import LOG_FILE, TrialProcess, tail
 from bot.engines.local_records import Entry, StudyFile, explain
 from bot.engines.local_status import (
     DEVICES,
     GONE_ON,
+    HELD,
     KNOWN_GOOD,
+    LIMIT,
     OUTCOME,
+    RETRY_OF,
     STARTED,
     TIME,
     Outcome,
 )
-from bot.engines.local_study import grid_point, parameters, sampler, seed_of, suggest
+from bot.engines.local_study import PLANNED, parameters, sampler, seed_of, suggest
 from bot.engines.local_trials import Trials, environment_of
 from bot.engines.trainer_command import DISK_FULL, fetch_command, last_words
-from bot.spec import Scalar, TuneSpec
+from bot.errors import EngineError
+from bot.spec import Scalar, TuneSpec, problems
 from bot.status import Ending, Experiment, TrialCondition, TrialStatus
+
+LOOK_INTERVAL = timedelta(seconds=0.5)  # between two looks at what early stopping may end
 
 
 class Search:
@@ -48,6 +59,8 @@ class Search:
         self._taken_up = False
         self._over = entry.record.told.ended
         self._finished: dict[int, TrialStatus] = {}
+        self._first_values: dict[int, Sequence[float]] = {}
+        self._looked_at: datetime | None = None
 
     @property
     def spec(self) -> TuneSpec:
@@ -82,9 +95,11 @@ class Search:
         if not self.is_active:
             return
         self.trials.stop_overdue(now)
+        self._stop_early(now)
         if self.entry.ending is None:
             self._fetch(now)
         if self.entry.ending is None:
+            self._hold_surplus()
             end = local_status.ending(self.spec, self.statuses(), now)
             if end:
                 self._file.write_ending(self.entry, end)
@@ -94,6 +109,8 @@ class Search:
     def next_time(self) -> datetime | None:
         """When `step` must be called again even if nothing happens."""
         times = [self.trials.next_deadline()]
+        if self._looked_at and self.trials.running:
+            times.append(self._looked_at + LOOK_INTERVAL)
         if self.entry.ending is None:
             times.append(endings.deadline(self.spec, self.statuses()))
         return min((time for time in times if time), default=None)
@@ -105,15 +122,19 @@ class Search:
         if self.entry.ending or not ready:
             return 0
         trials = self._file.trials(self.entry)
-        asked = sum(map(local_status.is_asked, trials))
+        asked = sum(local_status.is_asked(t) and not local_status.is_retry(t) for t in trials)
         total = self.spec.max_trial_count + self._extra_trials()
-        free = self.spec.parallel_trial_count - len(self.trials.running)
-        return max(0, min(free, total - asked + len(self._unstarted(trials))))
+        free = self._room() - len(self.trials.running)
+        more = total - asked
+        if self.spec.algorithm_name == "hyperband" and more:
+            more = min(more, len(self._next_points()))
+        return max(0, min(free, more + len(self._unstarted(trials))))
 
     def start_trial(self, threads: int, devices: tuple[str, ...], now: datetime) -> None:
         """Start the next trial."""
         trial = self._next_trial()
         suggest(trial, self.spec)
+        self._set_limit(trial)
         started = {TIME: now.isoformat(), DEVICES: list(devices)}
         self._file.mark_trial(self.entry, trial.number, STARTED, started)
         values = parameters(self.spec, trial.params)
@@ -132,6 +153,69 @@ class Search:
         if self._fetching:
             self._fetching.stop()
 
+    def extend(self, max_trial_count: int) -> None:
+        """More trials; what has ended goes on.
+
+        Raises:
+            EngineError: `field` says what forbids it.
+        """
+        spec, ending = self.spec, self.entry.ending
+        tried = len(local_status.counted(self.statuses()))
+        changes.check_count(spec.name, tried, spec.max_trial_count, max_trial_count)
+        if ending:
+            changes.check_resumption(spec.name, ending, spec.resume_policy)
+        longer = spec.model_copy(update={"max_trial_count": max_trial_count})
+        for problem in problems(longer):
+            if problem.field == "max_trial_count":
+                raise EngineError(problem.message, hint=problem.hint, field=problem.field)
+        record = self.entry.record
+        changed: dict[str, Any] = {
+            "spec": longer,
+            "told": record.told.model_copy(update={"ended": False}),  # its ends stay told
+        }
+        if ending and record.paused_by:
+            changed["paused_by"] = None
+        self._file.write_record(self.entry, record.model_copy(update=changed))
+        self._file.write_ending(self.entry, None)
+        self._over = False
+
+    def set_parallel(self, parallel_trial_count: int) -> None:
+        """More or fewer trials at a time; the next step does what is missing.
+
+        Raises:
+            EngineError: it has ended, or has not so many trials.
+        """
+        spec = self.spec
+        changes.check_parallel(
+            spec.name, self.entry.ending, spec.max_trial_count, parallel_trial_count
+        )
+        changed = spec.model_copy(update={"parallel_trial_count": parallel_trial_count})
+        record = self.entry.record.model_copy(update={"spec": changed})
+        self._file.write_record(self.entry, record)
+
+    def pause(self, by: str | None) -> None:
+        """No trial runs until it is called without `by`; the next step does what is missing.
+
+        Raises:
+            EngineError: it has ended.
+        """
+        record = self.entry.record
+        changes.check_pause(record.name, self.entry.ending)
+        if bool(by) != bool(record.paused_by):
+            self._file.write_record(self.entry, record.model_copy(update={"paused_by": by}))
+
+    def retry(self, wanted: TrialStatus) -> None:
+        """A trial's hyperparameters once more, unless that is under way.
+
+        Raises:
+            EngineError: it still runs, or the Experiment has ended.
+        """
+        changes.check_retry(self.entry.record, self.entry.ending, wanted)
+        trials = self._file.trials(self.entry)
+        again = [t for t in trials if t.user_attrs.get(RETRY_OF) == wanted.number]
+        if all(trial.state.is_finished() for trial in again):
+            self._file.add_retry(self.entry, trials[wanted.number])
+
     def fail(self, message: str, now: datetime) -> None:
         """End it because it cannot go on."""
         if self.entry.ending is None:
@@ -145,7 +229,13 @@ class Search:
 
     def _take_up(self, now: datetime) -> None:
         """Find what an engine before this one left behind: running, ended, or never begun."""
+        for package in PACKAGES.get(self.spec.algorithm_name, ()):
+            # NB: torch takes seconds; nobody who asks the engine something waits for it.
+            threading.Thread(
+                target=importlib.import_module, args=(package,), name="import", daemon=True
+            ).start()
         self._fetching = local_process.adopt(self._fetch_folder, self._wake)
+        self._take_up_extension()
         for trial in self._file.trials(self.entry):
             if trial.state != TrialState.RUNNING or trial.number in self.trials.running:
                 continue
@@ -156,6 +246,13 @@ class Search:
                 self._take_up_trial(trial, now)
         self._taken_up = True
 
+    def _take_up_extension(self) -> None:
+        """Take back the end of an Experiment that was extended when its engine was killed."""
+        ending, tried = self.entry.ending, local_status.counted(self.statuses())
+        has_more = len(tried) < self.spec.max_trial_count
+        if ending and ending.reason == endings.MAX_TRIALS_REACHED and has_more:
+            self._file.write_ending(self.entry, None)
+
     def _status(self, trial: FrozenTrial) -> TrialStatus:
         known = self._finished.get(trial.number)
         if known is None:
@@ -164,6 +261,8 @@ class Search:
             )
             if trial.state.is_finished():
                 self._finished[trial.number] = known
+        if trial.number in self.trials.running:  # a held one, too, until it has ended
+            return known.model_copy(update={"condition": TrialCondition.RUNNING})
         return known
 
     def _take_up_trial(self, trial: FrozenTrial, now: datetime) -> None:
@@ -173,19 +272,72 @@ class Search:
             return
         remains = self.trials.remains(trial.number)
         begun = remains.result is not None or self.trials.has_begun(trial.number)
+        verdict = self._too_bad(trial.number)
+        if begun and not verdict and started.get(HELD) and was_ended(remains):
+            self.trials.forget(trial.number)
+            return
         # NB: once: a trial that takes the whole machine with it must not do so again and again.
-        if begun and GONE_ON not in trial.user_attrs and can_go_on(self.spec, remains):
+        goes_on = not verdict and GONE_ON not in trial.user_attrs and can_go_on(self.spec, remains)
+        if begun and goes_on:
             self.trials.forget(trial.number)
             self._file.mark_trial(self.entry, trial.number, GONE_ON, True)
             return
         # NB: without a result and never begun: it was asked and is started now, not asked again.
         if begun:
-            self._tell(trial.number, remains, None, now)
+            self._tell(trial.number, remains, verdict, now)
+
+    def _stop_early(self, now: datetime) -> None:
+        if self.spec.early_stopping:
+            self._looked_at = now
+            for number, one in self.trials.running.items():
+                if verdict := self._too_bad(number):
+                    one.stop(verdict)
+
+    def _too_bad(self, number: int) -> Verdict | None:
+        """Why early stopping ends a trial, by its log; None if it does not."""
+        limit = self._file.trials(self.entry)[number].user_attrs.get(LIMIT)
+        if limit is None:
+            return None
+        return local_stopping.verdict(self.spec, limit, self.trials.first_values(number))
+
+    def _set_limit(self, trial: Trial) -> None:
+        """Write down what early stopping asks of a trial that begins; one that goes on keeps it."""
+        if not self.spec.early_stopping or STARTED in trial.user_attrs:
+            return
+        for other in self.statuses():
+            number = other.number
+            if other.condition == TrialCondition.SUCCEEDED and number not in self._first_values:
+                self._first_values[number] = self.trials.first_values(number)
+        limit = local_stopping.limit(self.spec, self._first_values.values())
+        if limit is not None:
+            self._file.mark_trial(self.entry, trial.number, LIMIT, limit)
 
     def _collect(self, number: int, now: datetime) -> None:
-        verdict = self.trials.running[number].verdict
-        self._tell(number, self.trials.remains(number), verdict, now)
+        verdict, remains = self.trials.running[number].verdict, self.trials.remains(number)
+        if verdict is None and self._is_held(number) and was_ended(remains):
+            self.trials.forget(number)
+        else:
+            self._tell(number, remains, verdict, now)
         del self.trials.running[number]
+
+    def _room(self) -> int:
+        """How many trials may run at a time now."""
+        return 0 if self.entry.record.paused_by else self.spec.parallel_trial_count
+
+    def _hold_surplus(self) -> None:
+        """Ask the newest of too many to end; they go on when there is room again."""
+        for number in sorted(self.trials.running)[self._room() :]:
+            started = self._started(number)
+            if not started.get(HELD):
+                self._file.mark_trial(self.entry, number, STARTED, {**started, HELD: True})
+            self.trials.hold(number)
+
+    def _is_held(self, number: int) -> bool:
+        return bool(self._started(number).get(HELD))
+
+    def _started(self, number: int) -> Mapping[str, Any]:
+        started: Mapping[str, Any] = self._file.trials(self.entry)[number].user_attrs[STARTED]
+        return started
 
     def _tell(self, number: int, remains: Remains, verdict: Verdict | None, now: datetime) -> None:
         end = outcome(self.spec, remains, verdict, now)
@@ -233,16 +385,23 @@ class Search:
         trials = self._file.trials(self.entry)
         seed = seed_of(self.entry.record)
         number = min([*self._unstarted(trials), len(trials)])
-        study = self._file.study(self.entry, sampler(self.spec, seed, number))
+        # NB: the search proposes what it would have proposed without the trials tried again.
+        place = number - sum(map(local_status.is_retry, trials[:number]))
+        study = self._file.study(self.entry, sampler(self.spec, seed, place))
         if number < len(trials):
             return Trial(study, self._file.trial_id(self.entry, number))
-        known = self._known_good()
+        known, planned = self._known_good(), PLANNED.get(self.spec.algorithm_name)
         if known and not trials:
             study.enqueue_trial(dict(known), user_attrs={KNOWN_GOOD: True})
-        elif self.spec.algorithm_name == "grid" and all(map(local_status.is_asked, trials)):
-            index = len(trials) - self._extra_trials()
-            study.enqueue_trial(grid_point(self.spec, seed, index))
+        elif planned and all(map(local_status.is_asked, trials)):
+            study.enqueue_trial(planned(self.spec, seed, place - bool(known)))
+        elif self.spec.algorithm_name == "hyperband" and all(map(local_status.is_asked, trials)):
+            study.enqueue_trial(self._next_points()[0])
         return study.ask()
+
+    def _next_points(self) -> list[dict[str, Scalar]]:
+        """What hyperband gives the next trials; none while a rung waits for the one before it."""
+        return next_points(self.spec, local_status.counted(self.statuses()))
 
     def _unstarted(self, trials: list[FrozenTrial]) -> list[int]:
         """Asked but not running: a crash came in between."""
@@ -256,8 +415,8 @@ class Search:
         return prior.known_good(self.spec) if self.spec.known_good_trial else None
 
     def _extra_trials(self) -> int:
-        """Under grid the known-good trial is extra: the grid has its own points."""
-        return 1 if self.spec.algorithm_name == "grid" and self._known_good() else 0
+        extra = self.spec.algorithm_name in local_status.KNOWN_GOOD_IS_EXTRA
+        return 1 if extra and self._known_good() else 0
 
 
 def _not_started(error: OSError, now: datetime) -> Outcome:

@@ -1,4 +1,4 @@
-"""TuneSpec in Optuna's words: distributions, samplers, the grid (pure)."""
+"""TuneSpec in Optuna's words: distributions, samplers, planned points (pure)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 import random
 import warnings
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 
 from optuna.distributions import (
@@ -15,7 +15,7 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, RandomSampler, TPESampler
 from optuna.trial import Trial
 
 from bot.spec import Number, Parameter, Scalar, TuneSpec
@@ -136,31 +136,87 @@ def _multivariate_tpe(settings: Mapping[str, str], seed: int) -> BaseSampler:
     )
 
 
-# Points of a grid are planned by `grid_point`; its sampler never has a value left to choose.
+def _gaussian_process(settings: Mapping[str, str], seed: int) -> BaseSampler:
+    """Expected improvement over a Gaussian process; imports torch for its first proposal."""
+    return GPSampler(
+        seed=seed,
+        n_startup_trials=int(settings.get("n_initial_points", 10)),
+        warn_independent_sampling=False,
+    )
+
+
+def _cmaes(_settings: Mapping[str, str], seed: int) -> BaseSampler:
+    """CMA-ES; its state is in the trials' attributes. Values of lists are drawn at random."""
+    return CmaEsSampler(seed=seed, warn_independent_sampling=False)
+
+
+# Of an algorithm in PLANNED the sampler never has a value left to choose.
 SAMPLERS: Mapping[str, Callable[[Mapping[str, str], int], BaseSampler]] = {
     "random": _random,
     "grid": _random,
     "tpe": _tpe,
     "multivariate-tpe": _multivariate_tpe,
+    "bayesianoptimization": _gaussian_process,
+    "cmaes": _cmaes,
+    "sobol": _random,
+    "hyperband": _random,
 }
 
 
 def grid_point(spec: TuneSpec, seed: int, index: int) -> dict[str, Scalar]:
-    """The `index`-th of the `max_trial_count` points of a shuffled grid."""
-    axes = {name: _axis(value) for name, value in spec.searched.items()}
-    points = math.prod(len(axis) for axis in axes.values())
-    place = random.Random(seed).sample(range(points), spec.max_trial_count)[index]
+    """The `index`-th point of a shuffled grid, however many of them are tried."""
+    points = math.prod(int(value.size) for value in spec.searched.values())
+    place = _shuffled(points, seed, index)
     point = {}
-    for name, axis in axes.items():
-        place, at = divmod(place, len(axis))
-        point[name] = axis[at]
+    for name, value in spec.searched.items():
+        place, at = divmod(place, int(value.size))
+        point[name] = _nth(value, at)
     return point
 
 
-def _axis(value: Parameter) -> Sequence[Scalar]:
+def _shuffled(size: int, seed: int, index: int) -> int:
+    """The `index`-th of the numbers below `size` in random order, without making all of them."""
+    # NB: not `sample`, whose order changes with how many are asked for: a grid can be extended.
+    chance, moved = random.Random(seed), dict[int, int]()
+    for place in range(index + 1):
+        other = chance.randrange(place, size)
+        moved[place], moved[other] = moved.get(other, other), moved.get(place, place)
+    return moved[index]
+
+
+def sobol_point(spec: TuneSpec, seed: int, index: int) -> dict[str, Scalar]:
+    """The `index`-th point of a Sobol sequence, scrambled: the plain one begins in a corner."""
+    from scipy.stats.qmc import Sobol  # NB: half a second that only this algorithm needs
+
+    sequence = Sobol(len(spec.searched), scramble=True, rng=seed)
+    if index:  # NB: it cannot be forwarded by 0
+        sequence.fast_forward(index)
+    pairs = zip(spec.searched.items(), sequence.random(1)[0], strict=True)
+    return {name: _at(value, float(part)) for (name, value), part in pairs}
+
+
+def _at(value: Parameter, part: float) -> Scalar:
+    """The value at `part` of the way, 0 to less than 1, along what is searched."""
+    if value.distribution == "uniform" and not math.isinf(value.size):
+        return _nth(value, int(part * value.size))
+    low, high = value.min, value.max
+    assert low is not None and high is not None  # a range
+    if value.distribution == "uniform":
+        return low + part * (high - low)
+    if value.parameter_type == "int":
+        return min(int(high), int(low * ((high + 1) / low) ** part))
+    return min(float(high), float(low * (high / low) ** part))
+
+
+def _nth(value: Parameter, at: int) -> Scalar:
     if value.list is not None:
-        return value.list
-    assert value.min is not None
-    first, step = Decimal(str(value.min)), Decimal(str(value.step or 1))
-    kind = int if value.parameter_type == "int" else float
-    return [kind(first + step * at) for at in range(int(value.size))]
+        return value.list[at]
+    number = Decimal(str(value.min)) + at * Decimal(str(value.step or 1))
+    return int(number) if value.parameter_type == "int" else float(number)
+
+
+# Algorithms whose points do not depend on results, each by its number.
+PLANNED: Mapping[str, Callable[[TuneSpec, int, int], dict[str, Scalar]]] = {
+    "grid": grid_point,
+    "sobol": sobol_point,
+}

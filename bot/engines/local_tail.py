@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 from bot.engines.local_status import Live
@@ -15,28 +15,32 @@ READ_LIMIT = 1 << 20  # bytes at a time; of a log that grows faster the middle i
 class LogTail:
     """Remembers how far it has read.
 
-    A line without a time counts only for the metrics in `names`: anybody prints `x=1`.
+    A line without a time counts only for the metrics in `names`: anybody prints `x=1`. Of the first
+    of them `first_values` are the first `keep` values.
     """
 
-    def __init__(self, path: Path, names: Iterable[str]) -> None:
+    def __init__(self, path: Path, names: Sequence[str], keep: int = 0) -> None:
+        self.first_values: list[float] = []
         self._path = path
-        self._names = frozenset(names)
+        self._names = names
+        self._keep = keep
         self._offset = 0
         self._rest = b""
         self._live = Live()
 
     def read(self) -> Live:
         """Everything up to now; a log that cannot be read adds nothing."""
-        *lines, self._rest = (self._rest + self._new_bytes()).split(b"\n")
-        for line in lines:
-            self._take(line.decode(errors="replace"))
+        for _ in range(2):  # of a long log the beginning, then the end
+            *lines, self._rest = (self._rest + self._new_bytes()).split(b"\n")
+            for line in lines:
+                self._take(line.decode(errors="replace"))
         return self._live
 
     def _new_bytes(self) -> bytes:
         try:
             with self._path.open("rb") as log:
                 size = log.seek(0, 2)
-                if size - self._offset > READ_LIMIT:
+                if self._offset and size - self._offset > READ_LIMIT:
                     self._offset, self._rest = size - READ_LIMIT, b""
                 log.seek(self._offset)
                 data = log.read(READ_LIMIT)
@@ -54,6 +58,8 @@ class LogTail:
             for name, value in said.metrics.items():
                 if said.time or name in self._names:
                     seen[name] = _widened(seen.get(name), value)
+                    if name == self._names[0] and len(self.first_values) < self._keep:
+                        self.first_values.append(value)
             self._live = self._live.model_copy(update={"observation": seen})
 
 

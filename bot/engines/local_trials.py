@@ -14,6 +14,7 @@ from bot.engines.local_host import Host
 from bot.engines.local_outcome import Remains, Verdict
 from bot.engines.local_process import LOG_FILE, TrialProcess, read, tail
 from bot.engines.local_status import Live
+from bot.engines.local_stopping import start_step
 from bot.engines.local_tail import LogTail
 from bot.engines.trainer_command import (
     CHECKPOINTS_FOLDER,
@@ -124,6 +125,7 @@ class Trials:
             result=read(folder / RESULT_FILE),
             exit_code=one.process.exit_code if one else None,
             log=tail(folder / LOG_FILE),
+            observation=self._tail(number).read().observation,
             memory_ran_out=one.process.memory_ran_out if one else False,
             disk_was_full=one.process.disk_was_full if one else False,
         )
@@ -131,6 +133,12 @@ class Trials:
     def live(self, number: int) -> Live:
         one = self.running.get(number)
         return one.tail.read() if one else Live()
+
+    def first_values(self, number: int) -> list[float]:
+        """The first values of the objective, as many as the early-stopping rule looks at."""
+        log = self._tail(number)
+        log.read()
+        return log.first_values
 
     def stop_overdue(self, now: datetime) -> None:
         seconds = self._spec.trial_active_deadline_seconds
@@ -142,6 +150,10 @@ class Trials:
         for one in self.running.values():
             if one.ends_at and now >= one.ends_at:
                 one.stop(verdict)
+
+    def hold(self, number: int) -> None:
+        """Ask a trial to end within CHECKPOINT_S, as one that goes on later."""
+        self.running[number].process.stop(CHECKPOINT_S)
 
     def stop_all(self, verdict: Verdict) -> None:
         for one in self.running.values():
@@ -176,14 +188,21 @@ class Trials:
         if not self._spec.is_custom:
             shutil.rmtree(self.folder(number) / CHECKPOINTS_FOLDER, ignore_errors=True)
 
+    def _tail(self, number: int) -> LogTail:
+        one = self.running.get(number)
+        return one.tail if one else self._new_tail(number)
+
+    def _new_tail(self, number: int) -> LogTail:
+        names = (self._spec.objective_metric_name, *self._spec.additional_metric_names)
+        return LogTail(self.folder(number) / LOG_FILE, names, start_step(self._spec))
+
     def _add(
         self, number: int, process: TrialProcess, since: datetime, devices: tuple[str, ...]
     ) -> None:
         limit = self._spec.trial_active_deadline_seconds
-        names = (self._spec.objective_metric_name, *self._spec.additional_metric_names)
         self.running[number] = Running(
             process=process,
-            tail=LogTail(process.folder / LOG_FILE, names),
+            tail=self._new_tail(number),
             ends_at=since + timedelta(seconds=limit) if limit else None,
             devices=devices,
         )

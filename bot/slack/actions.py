@@ -51,6 +51,19 @@ class Actions:
         self._follow(after)
         return answers.parallel(after)
 
+    def pause(self, name: str, by: str) -> Message:
+        """None of its trials run until it is resumed."""
+        after = self._engine.pause(name, by)
+        self._follow(after)
+        return answers.paused(after)
+
+    def resume(self, name: str, by: str) -> Message:
+        """What is paused goes on."""
+        before = self._engine.get(name)
+        after = self._engine.resume(name, by)
+        self._follow(after)
+        return answers.resumed(before)
+
     def retry(self, words: Words, by: str) -> Message:
         """A trial's hyperparameters once more."""
         experiment, trial = self._trial(words)

@@ -48,6 +48,24 @@ def parallel(experiment: Experiment) -> Message:
     return _one(f"*{b.escape(experiment.name)}* runs up to {count} at a time now.{ended}")
 
 
+def paused(experiment: Experiment) -> Message:
+    """How many trials run no more, and how it goes on."""
+    running = experiment.status.count(TrialCondition.RUNNING)
+    held = f" {wording.count(running, 'trial')} end now and go on then." if running else ""
+    return _one(
+        f"⏸️ *{b.escape(experiment.name)}* is paused until `/katib-tune resume "
+        f"{experiment.name}`.{held}"
+    )
+
+
+def resumed(before: Experiment) -> Message:
+    """It goes on, or was not paused."""
+    name = b.escape(before.name)
+    if not before.is_paused:
+        return _one(f"*{name}* is not paused: it runs.")
+    return _one(f"▶️ *{name}* goes on.")
+
+
 def retried(experiment: Experiment, trial: TrialStatus) -> Message:
     """A trial runs again; the card shows it like any other."""
     return _one(

@@ -111,6 +111,8 @@ class Conversation:
             "stop": lambda asked, body: act.stop(asked.words.name, _user(body)[1]),
             "extend": lambda asked, body: act.extend(asked.words, _user(body)[1]),
             "parallel": lambda asked, body: act.set_parallel(asked.words, _user(body)[1]),
+            "pause": lambda asked, body: act.pause(asked.words.name, _user(body)[1]),
+            "resume": lambda asked, body: act.resume(asked.words.name, _user(body)[1]),
             "retry": lambda asked, body: act.retry(asked.words, _user(body)[1]),
             "logs": lambda asked, _body: act.logs(asked.words),
             "watch": lambda asked, body: act.watch(asked.words, _channel(body), *_user(body)),

@@ -19,7 +19,7 @@ from bot.status import ExperimentStatus, TrialStatus
 
 Verb = Literal[
     "tune", "form", "help", "list", "status", "stop",
-    "watch", "extend", "parallel", "retry", "logs",
+    "watch", "extend", "parallel", "retry", "pause", "resume", "logs",
 ]  # fmt: skip
 Field = Literal["name", "trial", "count"]
 
@@ -55,6 +55,8 @@ USAGES: Mapping[Verb, Usage] = {
         ("parallel", "parallel_trial_count"),
     ),
     "retry": Usage("retry NAME 3", "tries trial 3 again", ("name", "trial"), "retry"),
+    "pause": Usage("pause NAME", "runs none of its trials until `resume NAME`", ("name",), "pause"),
+    "resume": Usage("resume NAME", "lets what is paused go on", ("name",), "pause"),
     "watch": Usage(
         "watch NAME", "follows an Experiment here that others started", ("name",), "adopt"
     ),

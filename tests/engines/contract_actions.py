@@ -49,7 +49,7 @@ def field_of_refusal(ask: Callable[[], object]) -> str:
 
 
 class ActionsContract:
-    """The behaviours of extend, parallel and retry; `adopt` needs somebody else's Experiment."""
+    """The behaviours of extend, parallel, retry, pause; `adopt` needs others' Experiments."""
 
     # -- extend
 
@@ -61,8 +61,8 @@ class ActionsContract:
         name = start(engine, wanted)
         until(engine, name, is_running(1))
         assert engine.extend(name, 3, "U1").spec.max_trial_count == 3
-        assert engine.set_parallel(name, 3, "U1").spec.parallel_trial_count == 3
-        until(engine, name, is_running(3))
+        assert engine.set_parallel(name, 2, "U1").spec.parallel_trial_count == 2
+        until(engine, name, is_running(2))
         engine.stop(name, "U1")
 
     def test_an_ended_experiment_that_is_extended_is_open_and_runs_the_further_trials(
@@ -155,8 +155,8 @@ class ActionsContract:
         name = start(engine, wanted)
         until(engine, name, is_running(1))
         for _ in range(2):  # safe to repeat
-            assert engine.set_parallel(name, 3, "U1").spec.parallel_trial_count == 3
-        until(engine, name, is_running(3))
+            assert engine.set_parallel(name, 2, "U1").spec.parallel_trial_count == 2
+        until(engine, name, is_running(2))
         engine.stop(name, "U1")
 
     def test_a_lower_number_at_a_time_ends_the_newest_trials(
@@ -248,14 +248,51 @@ class ActionsContract:
         field_of_refusal(lambda: engine.retry_trial(name, trial.name, "U1"))
         assert len(engine.get(name).status.trials) == 1
 
+    # -- pause
+
+    def test_while_it_is_paused_no_trial_runs_and_then_they_go_on(
+        self, engine: Engine, objective: Objective
+    ) -> None:
+        having(engine, "pause")
+        wanted = a_spec(objective("endless"), max_trial_count=2, parallel_trial_count=1)
+        name = start(engine, wanted)
+        (first,) = running(until(engine, name, is_running(1)))
+        for by in ("U1", "U2"):  # safe to repeat
+            assert engine.pause(name, by).record.paused_by == "U1"
+        paused = until(engine, name, is_running(0))
+        assert paused.is_paused
+        assert [trial.name for trial in paused.status.trials] == [first.name], "none is lost or new"
+        assert engine.set_parallel(name, 2, "U1").is_paused
+        for _ in range(2):
+            assert not engine.resume(name, "U2").is_paused
+        seen = until(engine, name, is_running(2))
+        assert seen.status.trials[0].parameters == first.parameters
+        engine.stop(name, "U1")
+
+    def test_what_is_paused_can_be_stopped_and_what_has_ended_cannot_be_paused(
+        self, engine: Engine, objective: Objective
+    ) -> None:
+        having(engine, "pause")
+        name = start(engine, a_spec(objective("endless"), parallel_trial_count=1))
+        until(engine, name, has_running)
+        engine.pause(name, "U1")
+        engine.stop(name, "U1")
+        over = until(engine, name, is_over)
+        assert not over.is_paused
+        assert {trial.condition for trial in over.status.trials} == {TrialCondition.KILLED}
+        for ask in (engine.pause, engine.resume):
+            field_of_refusal(lambda a=ask: a(name, "U1"))
+
     @pytest.mark.parametrize(
         ("capability", "ask"),
         [
             ("extend", lambda engine: engine.extend("nobody", 20, "U1")),
             ("parallel", lambda engine: engine.set_parallel("nobody", 2, "U1")),
             ("retry", lambda engine: engine.retry_trial("nobody", "nobody-0", "U1")),
+            ("pause", lambda engine: engine.pause("nobody", "U1")),
+            ("pause", lambda engine: engine.resume("nobody", "U1")),
         ],
-        ids=["extend", "parallel", "retry"],
+        ids=["extend", "parallel", "retry", "pause", "resume"],
     )
     def test_an_action_on_an_unknown_name_is_not_found(
         self, engine: Engine, capability: Capability, ask: Callable[[Engine], object]
@@ -270,8 +307,10 @@ class ActionsContract:
             ("extend", lambda engine, name: engine.extend(name, 20, "U1")),
             ("parallel", lambda engine, name: engine.set_parallel(name, 2, "U1")),
             ("retry", lambda engine, name: engine.retry_trial(name, f"{name}-0", "U1")),
+            ("pause", lambda engine, name: engine.pause(name, "U1")),
+            ("pause", lambda engine, name: engine.resume(name, "U1")),
         ],
-        ids=["extend", "parallel", "retry"],
+        ids=["extend", "parallel", "retry", "pause", "resume"],
     )
     def test_an_action_that_it_does_not_have_is_refused_with_what_to_do_instead(
         self,

@@ -1,4 +1,4 @@
-"""What may still be changed of an Experiment on a cluster."""
+"""Which Experiments Katib itself can extend."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bot.engines.katib_resume import check_extension, check_parallel, check_retry
+from bot.engines.katib_resume import check_extension
 from bot.engines.katib_state import State
 from bot.engines.katib_wire import (
     KatibExperiment,
@@ -16,8 +16,8 @@ from bot.engines.katib_wire import (
     Meta,
 )
 from bot.errors import EngineError
-from bot.status import Ending, ExperimentCondition, TrialCondition
-from tests.experiments import experiment, trial, wanted
+from bot.status import Ending, ExperimentCondition
+from tests.experiments import wanted
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -80,26 +80,3 @@ def test_a_search_that_forgets_is_not_resumed_from_a_volume(algorithm: str) -> N
     error = refusal(spec, ended(), made(policy="FromVolume"), 5)
     assert (error.field, algorithm in error.message) == ("algorithm_name", True)
     check_extension(spec, ended(), made(policy="LongRunning"), 5)
-
-
-def test_so_many_trials_run_at_once_as_there_are() -> None:
-    check_parallel(wanted(), State(), made(most=4), 4)
-    for count in (0, 5):
-        with pytest.raises(EngineError, match="4 trials in all") as error:
-            check_parallel(wanted(), State(), made(most=4), count)
-        assert error.value.field == "parallel_trial_count"
-    with pytest.raises(EngineError, match="has ended"):
-        check_parallel(wanted(), ended(), made(), 2)
-
-
-def test_only_a_trial_that_has_ended_is_tried_again_while_its_experiment_runs() -> None:
-    ours = experiment([]).record
-    check_retry(ours, State(), trial(1, 0.5))
-    running = trial(1, condition=TrialCondition.RUNNING)
-    for record, state, of, words in (
-        (ours, State(), running, "not ended yet"),
-        (ours, ended(), trial(1, 0.5), "has ended"),
-        (ours.model_copy(update={"adopted": True}), State(), trial(1, 0.5), "not started here"),
-    ):
-        with pytest.raises(EngineError, match=words):
-            check_retry(record, state, of)

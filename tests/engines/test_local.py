@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -26,12 +26,12 @@ from bot.engines.local import LocalEngine
 from bot.engines.local_launch import has_gone
 from bot.engines.local_process import NO_HOST, read_pid
 from bot.engines.local_records import StudyFile, experiment_folder
-from bot.engines.local_status import OUTCOME, STARTED, TIME, Outcome
+from bot.engines.local_status import HELD, OUTCOME, STARTED, TIME, Outcome
 from bot.engines.local_study import sampler, suggest
 from bot.engines.local_wire import read_address
 from bot.errors import EngineError, NotFoundError, SpecError
 from bot.spec import TuneSpec
-from bot.status import ExperimentCondition, Observation, TrialCondition
+from bot.status import ExperimentCondition, Observation, Told, TrialCondition
 from tests.engines.contract import (
     EngineContract,
     Kind,
@@ -43,7 +43,7 @@ from tests.engines.contract import (
     start,
     until,
 )
-from tests.engines.contract_actions import ActionsContract
+from tests.engines.contract_actions import ActionsContract, has_ended_with
 from trainer import checkpoints
 
 SOURCES: dict[Kind, str] = {
@@ -515,6 +515,50 @@ def test_grid_tries_every_point_once(engine: LocalEngine) -> None:
     assert points == [(a, b) for a in (10, 15, 20) for b in (0.1, 0.2)]
 
 
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("random", {}),
+        ("tpe", {}),
+        ("multivariate-tpe", {"n_startup_trials": "2"}),
+        ("bayesianoptimization", {"n_initial_points": "2"}),
+        ("cmaes", {}),
+        ("sobol", {}),
+    ],
+)
+def test_every_algorithm_runs_an_experiment(
+    engine: LocalEngine, name: str, settings: dict[str, str]
+) -> None:
+    wanted = a_spec(
+        python(SOURCES["quick"]),
+        algorithm_name=name,
+        algorithm_settings=settings,
+        max_trial_count=5,
+    )
+    status = until(engine, start(engine, wanted), is_over).status
+    assert [trial.condition for trial in status.trials] == [TrialCondition.SUCCEEDED] * 5, status
+    assert len({tuple(trial.parameters.values()) for trial in status.trials}) == 5
+
+
+@pytest.mark.parametrize("name", ["random", "cmaes", "sobol"])
+def test_a_restarted_engine_repeats_no_point(
+    local: LocalEngine, state_dir: Path, name: str
+) -> None:
+    wanted = a_spec(
+        python("import time\n" + SOURCES["quick"] + "    time.sleep(0.2)\n"),
+        parameters={"a": {"min": 10.0, "max": 20.0}, "b": {"min": 0.1, "max": 0.2}},
+        algorithm_name=name,
+        max_trial_count=6,
+        parallel_trial_count=1,
+    )
+    start(local, wanted)
+    for ended in (1, 3):
+        until(local, wanted.name, lambda e, ended=ended: e.status.finished >= ended)
+        kill(state_dir)
+    trials = until(local, wanted.name, is_over).status.trials
+    assert len({tuple(trial.parameters.values()) for trial in trials}) == 6
+
+
 def test_under_grid_the_known_good_trial_is_extra_and_does_not_count(
     engine: LocalEngine, tmp_path: Path
 ) -> None:
@@ -596,6 +640,347 @@ def test_the_study_opens_in_optuna_with_the_experiment_s_name_direction_and_valu
     file.close()
 
 
+def test_under_hyperband_the_known_good_trial_is_extra_and_the_first_rung_is_whole(
+    engine: LocalEngine, tmp_path: Path
+) -> None:
+    wanted = spec.read(
+        {
+            "name": "hyperband-and-known-good",
+            "model_uri": str(tmp_path / "no-model"),
+            "dataset": str(tmp_path / "no-data"),
+            "training_parameters": {
+                "learning_rate": {"min": 1e-5, "max": 1e-3, "distribution": "logUniform"},
+                "num_train_epochs": {"min": 1, "max": 3},
+            },
+            "algorithm_name": "hyperband",
+            "max_trial_count": 3,
+            "parallel_trial_count": 3,
+            "max_failed_trial_count": 3,
+        }
+    )
+    trials = until(engine, start(engine, wanted), is_over).status.trials
+    assert [(trial.known_good, trial.beside) for trial in trials] == [(True, True)] + [
+        (False, False)
+    ] * 3
+    assert [trial.parameters["num_train_epochs"] for trial in trials[1:]] == [1, 1, 1]
+
+
+def test_hyperband_runs_its_brackets_whoever_kills_the_engine(
+    local: LocalEngine, state_dir: Path, tmp_path: Path
+) -> None:
+    wanted = a_spec(
+        ledgered(tmp_path / "ledger", 0.1),
+        parameters={"a": {"min": 0.0, "max": 1.0}, "epochs": {"min": 1, "max": 4}},
+        algorithm_name="hyperband",
+        algorithm_settings={"resource_name": "epochs", "eta": "2"},
+        max_trial_count=12,
+        parallel_trial_count=4,
+    )
+    start(local, wanted)
+    for ended in (2, 5):
+        until(local, wanted.name, lambda e, ended=ended: e.status.finished >= ended)
+        kill(state_dir)
+    trials = until(local, wanted.name, is_over).status.trials
+    assert runs(tmp_path / "ledger") == {str(number): 1 for number in range(12)}
+    assert [t.parameters["epochs"] for t in trials] == [1] * 4 + [2] * 2 + [4] + [2] * 3 + [4] * 2
+    tried = [t.parameters["a"] for t in trials]
+    assert tried[4:6] == sorted(tried[:4], reverse=True)[:2]
+    assert tried[6] == max(tried[:4])
+    assert len(set(tried[:4] + tried[7:10])) == 7
+
+
+# -- early stopping
+
+# Trial 0 is good and ends; the others report worse values, when they may, and would never end.
+ONE_IS_GOOD = """
+import pathlib, time
+
+def objective(parameters):
+    if pathlib.Path(__file__).parent.name == "0":
+        print("result=5", "result=6", "result=1", sep=chr(10), flush=True)
+        return
+    while not pathlib.Path(GO).exists():
+        time.sleep(0.01)
+    print("result=3", "result=5.4", "result=2", sep=chr(10), flush=True)
+    time.sleep(1000)
+"""
+
+
+def stopping(go: Path, **changes: Any) -> TuneSpec:
+    return a_spec(
+        python(ONE_IS_GOOD.replace("GO", repr(str(go)))),
+        early_stopping="medianstop",
+        early_stopping_settings={"min_trials_required": "1", "start_step": "2"},
+        parallel_trial_count=1,
+        **changes,
+    )
+
+
+def test_a_trial_that_falls_short_of_those_before_it_is_stopped_early(
+    engine: LocalEngine, shared_dir: Path, tmp_path: Path
+) -> None:
+    import optuna
+
+    wanted = stopping(tmp_path, max_trial_count=3)
+    status = until(engine, start(engine, wanted), is_over).status
+    assert [trial.condition for trial in status.trials] == [
+        TrialCondition.SUCCEEDED,
+        TrialCondition.EARLY_STOPPED,
+        TrialCondition.EARLY_STOPPED,
+    ]
+    assert status.reason == "ExperimentMaxTrialsReached"
+    assert status.optimal_trial_name == status.trials[0].name
+    assert status.trials[1].observation == {"result": Observation(min=2, max=5.4, latest=2)}
+    assert "5.4 at best after 2 values; the mean of the trials before it is 5.5" in (
+        status.trials[1].message
+    )
+    file = StudyFile(shared_dir, read_only=True)
+    study = file.study(file.load()[wanted.name], optuna.samplers.RandomSampler())
+    assert [trial.state.name for trial in study.trials] == ["COMPLETE", "PRUNED", "PRUNED"]
+    file.close()
+
+
+@pytest.mark.parametrize("outlives", [True, False], ids=["runs on", "has ended"])
+def test_a_trial_that_fell_short_while_no_engine_watched_is_stopped_early(
+    local: LocalEngine, state_dir: Path, tmp_path: Path, outlives: bool
+) -> None:
+    wanted = stopping(tmp_path / "go", max_trial_count=2)
+    start(local, wanted)
+    folder = experiment_folder(state_dir, wanted.name) / "trials" / "1"
+    until(local, wanted.name, lambda e: bool(read_pid(folder)))
+    kill(state_dir)
+    (tmp_path / "go").touch()
+    while "result=2" not in (folder / "trial.log").read_text():
+        time.sleep(0.01)
+    pid = read_pid(folder)
+    if not outlives and pid:
+        os.killpg(pid, signal.SIGKILL)
+    trial = until(local, wanted.name, is_over).status.trials[1]
+    assert trial.condition == TrialCondition.EARLY_STOPPED
+    assert trial.observation == {"result": Observation(min=2, max=5.4, latest=2)}
+
+
+# -- what is changed while it runs, and after
+
+
+def test_an_extension_survives_a_killed_engine(
+    local: LocalEngine, state_dir: Path, tmp_path: Path
+) -> None:
+    source = ledgered(tmp_path / "ledger", 0.1)
+    wanted = a_spec(source, max_trial_count=2, resume_policy="LongRunning")
+    name = start(local, wanted)
+    until(local, name, is_over)
+    local.mark_told(name, Told(started=True, ended=True, ends=1))
+    kill(state_dir)
+    assert local.extend(name, 4, "U1").is_open
+    kill(state_dir)
+    over = until(local, name, has_ended_with(4))
+    assert (over.spec.max_trial_count, over.record.told.ends) == (4, 1)
+    assert runs(tmp_path / "ledger") == {str(number): 1 for number in range(4)}
+
+
+def test_an_extension_that_was_half_written_goes_on(local: LocalEngine, state_dir: Path) -> None:
+    record = a_record(a_spec(python(SOURCES["quick"]), resume_policy="LongRunning"))
+    local.save(record)
+    local.submit(record.name)
+    until(local, record.name, is_over)
+    local.shutdown()
+    file = StudyFile(state_dir)
+    entry = file.load()[record.name]
+    longer = record.spec.model_copy(update={"max_trial_count": 6})
+    file.write_record(entry, entry.record.model_copy(update={"spec": longer}))
+    file.close()
+    assert until(local, record.name, has_ended_with(6)).status.counted == 6
+
+
+def test_an_extension_that_is_asked_for_once_more_extends_once(
+    local: LocalEngine, state_dir: Path
+) -> None:
+    from bot.engines import local_wire
+
+    name = start(local, a_spec(python(SOURCES["endless"]), max_trial_count=2))
+    address = read_address(state_dir)
+    assert address
+    asked = {"name": name, "max_trial_count": 3, "before": 2, "by": "U1"}
+    answers = [local_wire.ask(address, "extend", asked, 10) for _ in range(2)]
+    assert [answer["record"]["spec"]["max_trial_count"] for answer in answers] == [3, 3]
+    with pytest.raises(EngineError, match="more than 3"):
+        local.extend(name, 3, "U1")
+
+
+def test_what_was_extended_while_its_end_was_told_is_open(local: LocalEngine) -> None:
+    source = """
+import time
+
+def objective(parameters):
+    time.sleep(1)
+    return 1.0
+"""
+    wanted = a_spec(python(source), max_trial_count=1, resume_policy="LongRunning")
+    name = start(local, wanted)
+    until(local, name, is_over)
+    local.extend(name, 2, "U1")
+    local.mark_told(name, Told(started=True, ended=True, ends=1))
+    after = local.get(name)
+    assert after.is_open
+    assert after.record.told.ends == 1
+
+
+def test_a_grid_is_extended_to_its_last_point_and_no_further(engine: LocalEngine) -> None:
+    wanted = a_spec(
+        python(SOURCES["quick"]),
+        algorithm_name="grid",
+        parameters={"a": {"list": [10, 15, 20]}, "b": {"list": [0.1, 0.2]}},
+        max_trial_count=2,
+        resume_policy="FromVolume",
+    )
+    name = start(engine, wanted)
+    until(engine, name, is_over)
+    with pytest.raises(EngineError, match="the grid has 6 points") as refused:
+        engine.extend(name, 7, "U1")
+    assert refused.value.field == "max_trial_count"
+    engine.extend(name, 6, "U1")
+    trials = until(engine, name, has_ended_with(6)).status.trials
+    points = sorted((trial.parameters["a"], trial.parameters["b"]) for trial in trials)
+    assert points == [(a, b) for a in (10, 15, 20) for b in (0.1, 0.2)]
+
+
+FAILS_ONCE = """
+import pathlib
+
+def objective(parameters):
+    begun = pathlib.Path(NOTE)
+    if not begun.exists():
+        begun.touch()
+        raise RuntimeError("the moon is full")
+    print(f"result={parameters['a']}", flush=True)
+"""
+
+
+@pytest.mark.parametrize("algorithm", ["grid", "tpe", "multivariate-tpe", "random"])
+def test_a_trial_that_is_tried_again_changes_nothing_of_what_is_searched(
+    engine: LocalEngine, tmp_path: Path, algorithm: str
+) -> None:
+    def searched(note: str, again: bool) -> list[Any]:
+        source = FAILS_ONCE.replace("NOTE", repr(str(tmp_path / note)))
+        wanted = a_spec(
+            python(source), algorithm_name=algorithm, seed=3, max_trial_count=4,
+            max_failed_trial_count=4, parallel_trial_count=1, name=f"{note}-{algorithm}",
+            parameters={"a": {"list": [10, 15, 20]}, "b": {"list": [0.1, 0.2]}},
+        )  # fmt: skip
+        name = start(engine, wanted)
+        first = until(engine, name, lambda e: e.status.failed > 0).status.trials[0]
+        if again:
+            engine.retry_trial(name, first.name, "U1")
+        trials = until(engine, name, is_over).status.trials
+        beside = [trial for trial in trials if trial.beside]
+        assert [dict(t.parameters) for t in beside] == [dict(first.parameters)] * again
+        return [dict(trial.parameters) for trial in trials if not trial.beside]
+
+    assert searched("again", True) == searched("once", False)
+
+
+def test_a_retry_is_made_once_survives_a_killed_engine_and_is_waited_for(
+    local: LocalEngine, state_dir: Path, tmp_path: Path
+) -> None:
+    source = ledgered(tmp_path / "ledger", 0.5)
+    name = start(local, a_spec(source, max_trial_count=2, parallel_trial_count=1))
+    first = until(local, name, lambda e: e.status.finished == 1).status.trials[0]
+    for _ in range(2):
+        local.retry_trial(name, first.name, "U1")
+        kill(state_dir)
+    status = until(local, name, is_over).status
+    assert status.reason == "ExperimentMaxTrialsReached"
+    assert [trial.beside for trial in status.trials] == [False, False, True]
+    assert status.count(TrialCondition.SUCCEEDED) == 3
+    assert status.trials[2].parameters == first.parameters
+    assert runs(tmp_path / "ledger") == {"0": 1, "1": 1, "2": 1}
+
+
+def test_what_had_no_room_any_more_goes_on_when_there_is_room_again(
+    local: LocalEngine, state_dir: Path, tmp_path: Path
+) -> None:
+    go = tmp_path / "go"
+    source = python(f"""
+import pathlib, time
+
+def objective(parameters):
+    print("result=1", flush=True)
+    while not pathlib.Path({str(go)!r}).exists():
+        time.sleep(0.01)
+""")
+    name = start(local, a_spec(source, max_trial_count=2))
+    until(local, name, lambda e: sum(bool(t.observation) for t in e.status.trials) == 2)
+    local.set_parallel(name, 1, "U1")
+    kill(state_dir)  # whether the trial has been asked to end yet, or has ended
+    held = until(local, name, lambda e: e.status.count(TrialCondition.RUNNING) == 1).status
+    conditions = [TrialCondition.RUNNING, TrialCondition.CREATED]
+    assert [trial.condition for trial in held.trials] == conditions
+    go.touch()
+    status = until(local, name, is_over).status
+    assert [trial.number for trial in status.trials] == [0, 1]
+    assert status.count(TrialCondition.SUCCEEDED) == 2
+
+
+def test_what_was_held_and_died_while_no_engine_ran_goes_on(
+    local: LocalEngine, state_dir: Path, tmp_path: Path
+) -> None:
+    name = start(local, a_spec(ledgered(tmp_path / "ledger", 1.0), max_trial_count=1))
+    until(local, name, lambda e: bool(runs(tmp_path / "ledger")))
+    pid = read_pid(experiment_folder(state_dir, name) / "trials" / "0")
+    assert pid
+    kill(state_dir)
+    os.killpg(pid, signal.SIGKILL)
+    file = StudyFile(state_dir)
+    entry = file.load()[name]
+    started = file.trials(entry)[0].user_attrs[STARTED]
+    file.mark_trial(entry, 0, STARTED, {**started, HELD: True})
+    file.close()
+    trial = until(local, name, is_over).status.trials[0]
+    assert (trial.condition, runs(tmp_path / "ledger")) == (TrialCondition.SUCCEEDED, {"0": 2})
+
+
+def test_a_pause_survives_a_killed_engine(local: LocalEngine, state_dir: Path) -> None:
+    name = start(local, a_spec(python(SOURCES["endless"]), max_trial_count=1))
+    until(local, name, has_running)
+    local.pause(name, "U7")
+    kill(state_dir)
+    until(local, name, lambda e: not has_running(e))
+    local.shutdown()
+    reader = LocalEngine(state_dir, allow_code=False, start=False)
+    for engine in (reader, local):
+        paused = engine.get(name)
+        assert paused.status.count(TrialCondition.CREATED) == 1
+        assert paused.status.message == f"Paused by U7; `resume {name}` lets it go on."
+    local.resume(name, "U7")
+    until(local, name, has_running)
+
+
+def test_what_ended_while_it_was_paused_is_paused_no_more_when_it_is_extended(
+    local: LocalEngine,
+) -> None:
+    source = """
+import signal, time
+
+def objective(parameters):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    print("result=1", flush=True)
+    time.sleep(2)
+"""
+    wanted = a_spec(python(source), max_trial_count=1, resume_policy="LongRunning")
+    local.save(a_record(wanted))
+    local.pause(wanted.name, "U7")
+    local.submit(wanted.name)
+    assert local.get(wanted.name).status.trials == ()
+    local.resume(wanted.name, "U7")
+    until(local, wanted.name, lambda e: any(t.observation for t in e.status.trials))
+    local.pause(wanted.name, "U7")
+    over = until(local, wanted.name, is_over)
+    assert over.status.count(TrialCondition.SUCCEEDED) == 1
+    assert local.extend(wanted.name, 2, "U1").record.paused_by is None
+    until(local, wanted.name, has_ended_with(2))
+
+
 # -- the machine is shared
 
 ENVIRONMENT = """
@@ -653,23 +1038,10 @@ def test_code_from_a_spec_is_refused_unless_it_is_allowed(state_dir: Path) -> No
     assert not state_dir.exists()
 
 
-@pytest.mark.parametrize(
-    "ask",
-    [
-        lambda engine: engine.extend("any", 20, "U1"),
-        lambda engine: engine.set_parallel("any", 4, "U1"),
-        lambda engine: engine.retry_trial("any", "any-1", "U1"),
-        lambda engine: engine.adopt("any", "C1", "U1", "ada"),
-    ],
-    ids=["extend", "parallel", "retry", "adopt"],
-)
-def test_an_action_that_it_lacks_is_refused_with_what_to_do_instead(
-    state_dir: Path, ask: Callable[[LocalEngine], object], request: pytest.FixtureRequest
-) -> None:
+def test_others_experiments_are_refused_with_what_to_do_instead(state_dir: Path) -> None:
     engine = LocalEngine(state_dir, allow_code=False, start=False)
-    assert request.node.callspec.id not in engine.capabilities
     with pytest.raises(EngineError, match="local engine") as refused:
-        ask(engine)
+        engine.adopt("any", "C1", "U1", "ada")
     assert refused.value.hint
 
 
@@ -711,6 +1083,23 @@ def test_a_training_goes_on_that_was_ended_with_its_engine_and_then_died_with_th
     pid = read_pid(folder)
     assert pid
     os.killpg(pid, signal.SIGKILL)
+    trial = until(local, name, is_over, patience_s=500).status.trials[0]
+    assert trial.condition == TrialCondition.SUCCEEDED, trial
+    assert json.loads((folder / "result.json").read_text())["resumed_from_step"] >= 1
+
+
+@pytest.mark.timeout(600)
+def test_a_training_that_is_paused_goes_on_from_its_checkpoint(
+    local: LocalEngine, state_dir: Path
+) -> None:
+    epochs = {"learning_rate": {"min": 1e-4, "max": 1e-2}, "num_train_epochs": 3}
+    name = start(local, a_training(training_parameters=epochs))
+    folder = experiment_folder(state_dir, name) / "trials" / "0"
+    until(local, name, lambda e: any(t.progress for t in e.status.trials), patience_s=500)
+    local.pause(name, "U1")
+    until(local, name, lambda e: not has_running(e))
+    assert list(folder.glob("checkpoints/*/*/state.pt")), (folder / "trial.log").read_text()
+    local.resume(name, "U1")
     trial = until(local, name, is_over, patience_s=500).status.trials[0]
     assert trial.condition == TrialCondition.SUCCEEDED, trial
     assert json.loads((folder / "result.json").read_text())["resumed_from_step"] >= 1

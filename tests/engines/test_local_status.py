@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -41,8 +42,8 @@ def wanted(**changes: Any) -> TuneSpec:
     return spec.read({**data, **changes})
 
 
-def trials(*ends: float | TrialCondition, known_good: bool = False) -> list[TrialStatus]:
-    """Trials that succeeded with a value, or are in a condition."""
+def trials(*ends: float | TrialCondition, beside: Collection[int] = ()) -> list[TrialStatus]:
+    """Trials that succeeded with a value, or are in a condition; those `beside` do not count."""
     return [
         TrialStatus(
             name=f"e-{number}",
@@ -52,7 +53,7 @@ def trials(*ends: float | TrialCondition, known_good: bool = False) -> list[Tria
             observation={}
             if isinstance(end, TrialCondition)
             else {"result": Observation(min=end, max=end, latest=end)},
-            known_good=known_good and number == 0,
+            beside=number in beside,
             message="It broke." if end == TrialCondition.FAILED else "",
             start_time=NOW - timedelta(minutes=10 - number),
             completion_time=None if end == TrialCondition.RUNNING else NOW,
@@ -104,12 +105,16 @@ def test_a_budget_without_any_success_is_a_failure() -> None:
     assert end and end.condition == ExperimentCondition.FAILED
 
 
-def test_under_grid_the_known_good_trial_counts_for_nothing_but_the_optimum() -> None:
-    grid = wanted(algorithm_name="grid", max_trial_count=2, max_failed_trial_count=1)
-    assert ending(grid, trials(FAILED, 0.1, known_good=True), NOW) is None
-    assert ending(grid, trials(0.3, 0.1, known_good=True), NOW) is None
-    over = ending(grid, trials(0.3, 0.1, 0.2, known_good=True), NOW)
-    assert over and over.reason == "ExperimentMaxTrialsReached"
+def test_trials_beside_the_count_count_for_nothing_but_the_optimum_and_are_waited_for() -> None:
+    few = wanted(max_trial_count=2, max_failed_trial_count=1)
+    assert ending(few, trials(FAILED, 0.1, beside={0}), NOW) is None
+    assert ending(few, trials(0.3, 0.1, beside={0}), NOW) is None
+    assert ending(few, trials(0.3, 0.1, RUNNING, beside={2}), NOW) is None
+    over = ending(few, trials(0.3, 0.1, 0.2, beside={0}), NOW)
+    assert over and over.reason == MAX_TRIALS
+    assert over.message == "All 2 trials have ended."
+    goal = ending(wanted(objective_goal=0.3), trials(0.1, 0.3, beside={1}), NOW)
+    assert goal and goal.reason == GOAL
 
 
 def test_an_experiment_whose_end_is_decided_runs_until_its_trials_have_ended() -> None:
@@ -201,11 +206,29 @@ def test_a_log_is_read_as_it_grows(tmp_path: Path) -> None:
     assert live.progress == 0.5
 
 
-def test_of_a_log_that_grows_too_fast_the_end_is_read(tmp_path: Path) -> None:
+def test_of_a_log_that_grows_too_fast_the_middle_is_left_out(tmp_path: Path) -> None:
     log = tmp_path / "trial.log"
     tail = LogTail(log, ["result"])
-    log.write_text("result=1\n" + "x" * READ_LIMIT + "\nresult=2\n")
-    assert tail.read().observation["result"] == Observation(min=2, max=2, latest=2)
+    much = "x" * READ_LIMIT
+    log.write_text(f"result=1\n{much}\nresult=9\n{much}\nresult=2\n")
+    assert tail.read().observation["result"] == Observation(min=1, max=2, latest=2)
+
+
+def test_the_first_values_are_those_of_the_objective_however_long_the_log(tmp_path: Path) -> None:
+    log = tmp_path / "trial.log"
+    log.write_text("result=1\nother=7\nresult=2\n" + "x" * 3 * READ_LIMIT + "\nresult=3\n")
+    tail = LogTail(log, ["result", "other"], keep=2)
+    assert tail.read().observation["result"] == Observation(min=1, max=3, latest=3)
+    assert tail.first_values == [1, 2]
+
+
+def test_one_that_is_stopped_early_counts_with_what_it_has_reported() -> None:
+    seen = {"result": Observation(min=1, max=3, latest=2)}
+    verdict = Verdict(condition=TrialCondition.EARLY_STOPPED, reason="", message="Too bad.")
+    remains = Remains(result=None, exit_code=-15, observation=seen)
+    end = outcome(wanted(), remains, verdict, NOW)
+    assert (end.condition, end.observation) == (TrialCondition.EARLY_STOPPED, seen)
+    assert outcome(wanted(), remains, None, NOW).observation == {}
 
 
 @pytest.mark.parametrize(
@@ -232,8 +255,7 @@ def test_a_training_that_died_with_its_engine_goes_on_but_no_custom_objective(
 @pytest.mark.parametrize(
     ("changes", "field"),
     [
-        ({"algorithm_name": "sobol"}, "algorithm_name"),
-        ({"early_stopping": "medianstop"}, "early_stopping"),
+        ({"algorithm_name": "pbt"}, "algorithm_name"),
         ({"num_workers": 2}, "num_workers"),
         ({"num_procs_per_worker": 2}, "num_procs_per_worker"),
         ({"gpu": 2}, "gpu"),
@@ -241,7 +263,6 @@ def test_a_training_that_died_with_its_engine_goes_on_but_no_custom_objective(
         ({"memory": "10Gi"}, "memory"),
         ({"namespace": "kubeflow"}, "namespace"),
         ({"storage_class": "fast"}, "storage_class"),
-        ({"resume_policy": "LongRunning"}, "resume_policy"),
         ({"metrics_collector": "File"}, "metrics_collector"),
         ({"packages_to_install": "einops"}, "packages_to_install"),
         ({"model_access_token": "hub/token"}, "model_access_token"),
@@ -254,10 +275,69 @@ def test_what_this_engine_cannot_do_is_refused_by_field(changes: Any, field: str
     assert all(word in str(found[0]) for word in (str(next(iter(changes.values())))[:5],))
 
 
+@pytest.mark.parametrize(
+    ("name", "asked", "sentence"),
+    [
+        (
+            "bayesianoptimization",
+            {"base_estimator": "RF"},
+            "`base_estimator=RF` of `bayesianoptimization` cannot be had here: the model is a "
+            "Gaussian process. Write base_estimator=GP, or leave it out.",
+        ),
+        (
+            "bayesianoptimization",
+            {"acq_func": "LCB"},
+            "`acq_func=LCB` of `bayesianoptimization` cannot be had here: points are chosen by "
+            "their expected improvement. Write acq_func=EI, or leave it out.",
+        ),
+        (
+            "bayesianoptimization",
+            {"acq_optimizer": "sampling"},
+            "`acq_optimizer=sampling` of `bayesianoptimization` cannot be had here: the best point "
+            "is found by L-BFGS. Write acq_optimizer=auto, or leave it out.",
+        ),
+        (
+            "cmaes",
+            {"restart_strategy": "ipop"},
+            "`restart_strategy=ipop` of `cmaes` cannot be had here: the search is not started "
+            "over. Write restart_strategy=none, or leave it out.",
+        ),
+        (
+            "cmaes",
+            {"sigma": "0.3"},
+            "`sigma=0.3` of `cmaes` cannot be had here: it begins with a sixth of each range. "
+            "Leave it out.",
+        ),
+    ],
+)
+def test_a_setting_that_this_engine_cannot_honour_is_refused(
+    name: str, asked: dict[str, str], sentence: str
+) -> None:
+    space = {"x": {"min": 1, "max": 4}, "y": {"min": 1, "max": 4}}
+    asking = wanted(algorithm_name=name, algorithm_settings=asked, parameters=space)
+    found = list(refusals(asking, allow_code=True, cores=1, gpus=0))
+    assert [(error.field, str(error)) for error in found] == [("algorithm_settings", sentence)]
+
+
+def test_settings_that_this_engine_honours_are_not_refused() -> None:
+    settings = {"base_estimator": "GP", "n_initial_points": "5", "acq_func": "EI"}
+    asked = wanted(algorithm_name="bayesianoptimization", algorithm_settings=settings)
+    assert list(refusals(asked, allow_code=True, cores=1, gpus=0)) == []
+
+
+def test_an_algorithm_whose_package_is_not_installed_is_refused() -> None:
+    asked = wanted(algorithm_name="bayesianoptimization")
+    found = refusals(asked, allow_code=True, cores=1, gpus=0, is_installed="scipy".__ne__)
+    assert [str(error) for error in found] == [
+        "`bayesianoptimization` needs the package scipy, which is not installed here. "
+        "pip install 'katib-tune[local]', or take algorithm=multivariate-tpe."
+    ]
+
+
 def test_a_base_of_few_bits_is_refused_where_nothing_can_make_one() -> None:
     asked = training(quantization="4bit")
     assert list(refusals(asked, allow_code=False, cores=1, gpus=0)) == []
-    found = list(refusals(asked, allow_code=False, cores=1, gpus=0, has_bitsandbytes=False))
+    found = list(refusals(asked, allow_code=False, cores=1, gpus=0, is_installed=lambda _: False))
     assert [str(error) for error in found] == [
         "`quantization=4bit` needs bitsandbytes, which is not installed here. "
         "pip install bitsandbytes, or leave `quantization` out."
@@ -283,8 +363,8 @@ def test_data_in_s3_are_read_here_with_keys_of_the_environment_alone() -> None:
 
 def test_a_field_at_its_default_is_not_refused() -> None:
     asked = wanted(
-        num_workers=1, gpu=0, resume_policy="Never", metrics_collector="StdOut", namespace=None,
-        storage_size="10Gi", packages_to_install=(),
+        num_workers=1, gpu=0, metrics_collector="StdOut", namespace=None, storage_size="10Gi",
+        packages_to_install=(),
     )  # fmt: skip
     assert list(refusals(asked, allow_code=True, cores=1, gpus=0)) == []
 

@@ -144,13 +144,49 @@ def test_what_the_engine_does_not_have_is_not_offered_and_says_what_to_do_instea
     bot: Bot,
 ) -> None:
     offered = shown(bot.ephemeral("/katib-tune help"))
-    assert "/katib-tune logs" in offered
-    assert "/katib-tune extend" not in offered
-    for typed in ("extend llama trials=20", "extend", "parallel llama 4", "retry llama 3"):
-        answer = shown(bot.ephemeral(f"/katib-tune {typed}"))
-        assert "The local engine cannot" in answer, typed
-        assert "tart" in answer, "what to do instead"
+    for verb in ("extend", "parallel", "retry", "pause", "resume"):
+        assert f"/katib-tune {verb} NAME" in offered
+    assert "/katib-tune watch" not in offered
     assert "those that were started with me" in shown(bot.ephemeral("/katib-tune watch other"))
+
+
+def test_an_experiment_that_is_extended_goes_on_and_its_thread_ends_a_second_time(
+    bot: Bot,
+) -> None:
+    bot.ephemeral(bot.line("longer", "trials=2", "resume_policy=LongRunning"))
+    bot.wait_for("longer", "ended")
+    answer = shown(bot.ephemeral("/katib-tune extend longer trials=4"))
+    assert "*longer* had ended; it goes on with up to 4 trials now" in answer
+    assert bot.wait_for("longer", "ended:2").count("ended") == 1
+    bot.workspace.wait_for(lambda: "4 of 4 trials" in bot.wait_for_card("longer")["text"])
+    assert "4 is not more" in shown(bot.ephemeral("/katib-tune extend longer 4"))
+
+
+def test_a_failed_trial_is_tried_again_beside_the_others(bot: Bot) -> None:
+    line = bot.line("again", "trials=200", "failed=200", "parallel=1")
+    bot.ephemeral(line.replace("a=10..20", "a=1,2 bad=1"))
+    bot.wait_for("again", "failure:CodeError")
+    engine = LocalEngine(bot.state, allow_code=True, start=False)
+    broken = next(t for t in engine.get("again").status.trials if t.parameters["a"] == 1)
+    answer = shown(bot.ephemeral(f"/katib-tune retry again {broken.number}"))
+    assert f"Trial {broken.number} of *again* is tried again" in answer
+    bot.workspace.wait_for(lambda: "+ 1 tried again" in bot.wait_for_card("again")["text"])
+    answer = shown(bot.ephemeral("/katib-tune parallel again 2"))
+    assert "runs up to 2 trials at a time now" in answer
+    bot.ephemeral("/katib-tune stop again")
+
+
+def test_what_is_paused_goes_on_where_it_was(bot: Bot) -> None:
+    bot.ephemeral(bot.line("rest", "trials=2", waiting=True))
+    bot.wait_for("rest", "started")
+    answer = shown(bot.ephemeral("/katib-tune pause rest"))
+    assert "*rest* is paused until `/katib-tune resume rest`" in answer
+    bot.workspace.wait_for(lambda: "Paused · rest" in bot.wait_for_card("rest")["text"])
+    assert "Paused by ada" in shown(bot.wait_for_card("rest"))
+    bot.open_gate()
+    assert "*rest* goes on" in shown(bot.ephemeral("/katib-tune resume rest"))
+    bot.wait_for("rest", "ended")
+    bot.workspace.wait_for(lambda: "2 of 2 trials" in bot.wait_for_card("rest")["text"])
 
 
 def test_show_trials_shows_them_to_whoever_pressed(bot: Bot) -> None:

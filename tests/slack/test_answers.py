@@ -34,6 +34,18 @@ def test_a_lower_number_of_trials_at_a_time_says_that_the_newest_end() -> None:
     assert read(answers.parallel(experiment(asked=asked))).endswith("at a time now.")
 
 
+def test_a_pause_says_what_ends_now_and_how_it_goes_on() -> None:
+    shown = read(answers.paused(experiment([trial(0), trial(1, 0.5)])))
+    assert f"is paused until `/katib-tune resume {NAME}`. 1 trial end" in shown
+    assert read(answers.paused(experiment([]))).endswith(f"resume {NAME}`.")
+    known = experiment([])
+    paused = known.record.model_copy(update={"paused_by": "ada"})
+    assert read(answers.resumed(known.model_copy(update={"record": paused}))) == (
+        f"▶️ *{NAME}* goes on."
+    )
+    assert "is not paused" in read(answers.resumed(known))
+
+
 def test_a_retry_names_the_trial_and_its_hyperparameters() -> None:
     shown = read(answers.retried(experiment([failed(3)]), failed(3)))
     assert shown.startswith(f"🔁 Trial 3 of *{NAME}* is tried again")

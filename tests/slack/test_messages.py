@@ -90,6 +90,16 @@ def test_the_card_says_state_progress_best_gain_time_and_who() -> None:
         assert part in shown
 
 
+def test_the_card_of_what_is_paused_says_so_and_no_time_to_go() -> None:
+    known = experiment(TRIALS)
+    record = known.record.model_copy(update={"paused_by": "ada"})
+    shown = read(messages.card(known.model_copy(update={"record": record}), NOW, ALL))
+    assert f"⏸️ Paused · {NAME}" in shown
+    assert "to go" not in shown
+    over = ended(TRIALS[:3])
+    assert not over.model_copy(update={"record": record}).is_paused
+
+
 def test_the_card_shows_the_known_good_default_as_such_while_it_leads() -> None:
     shown = read(messages.card(experiment([TRIALS[0], trial(1, 0.70)]), NOW, ALL))
     assert "*Best so far: 0.712* (known-good default, trial 0)" in shown
@@ -407,7 +417,7 @@ def test_help_offers_only_what_the_engine_has() -> None:
     for capabilities, offered in ((ALL, True), (frozenset({"stop", "logs"}), False)):
         shown = read(messages.help_text(capabilities))
         assert "/katib-tune stop NAME" in shown and "/katib-tune logs NAME 3" in shown
-        for verb in ("extend", "parallel", "retry", "watch"):
+        for verb in ("extend", "parallel", "retry", "pause", "resume", "watch"):
             assert (f"/katib-tune {verb} " in shown) is offered
 
 
