@@ -40,7 +40,8 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
         "bot.engines.katib_troubles",
     ),
     "effects": (
-        "bot.engines.local_hardware", "bot.engines.local_wire", "bot.engines.local_process",
+        "bot.engines.local_hardware", "bot.engines.local_wire", "bot.engines.local_host",
+        "bot.engines.local_process",
         "bot.engines.local_tail", "bot.engines.local_trials", "bot.engines.local_records",
         "bot.engines.local_search", "bot.engines.local_reader", "bot.engines.local_machine",
         "bot.engines.local_server", "bot.engines.local_launch", "bot.engines.local",

@@ -1,21 +1,24 @@
-"""The command line: `python -m trainer <flags>`; `fetch`, `forecast`, `export`, `objective`."""
+"""The command line, `python -m trainer <flags>`: a trial, or `main`'s commands."""
 
 from __future__ import annotations
 
 import gc
 import os
+import socket
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
 
 from trainer import config, defaults, provenance, push, shipped, sources
 from trainer.ending import End, complain, recorded
 from trainer.errors import TrialError, understand
 from trainer.metrics import Reporter
 from trainer.result import Recorder
-from trainer.stop import Stop
+
+if TYPE_CHECKING:
+    from trainer.loading import Base
 
 
 def main(argv: Sequence[str]) -> int:
@@ -25,13 +28,15 @@ def main(argv: Sequence[str]) -> int:
         "forecast": _forecast,
         "export": _export,
         "objective": _objective,
+        "host": _host,
     }
     if argv and argv[0] in commands:
         return commands[argv[0]](argv[1:])
-    return _trial(argv)
+    return trial(argv)
 
 
-def _trial(argv: Sequence[str]) -> int:
+def trial(argv: Sequence[str], base: Base | None = None) -> int:
+    """Runs one trial; returns its exit code. `base`: see `trainer.train.run`."""
     args = config.trial_parser().parse_args(argv)
     recorder = Recorder(args.output_dir, args.objective_metric, args.objective_type, Reporter())
     recorder.facts["command"] = provenance.command(argv)
@@ -45,7 +50,7 @@ def _trial(argv: Sequence[str]) -> int:
             train = _import_train()
         end.watch()
         with _pushed(args.push_metrics, recorder):
-            train(asked, args.output_dir, recorder, end.stop)
+            train(asked, args.output_dir, recorder, end.stop, base)
 
     return recorded(recorder, work)
 
@@ -61,7 +66,7 @@ def _pushed(address: str | None, recorder: Recorder) -> Iterator[None]:
         pusher.finish()
 
 
-def _import_train() -> Callable[[config.TrialConfig, Path, Recorder, Stop], None]:
+def _import_train() -> Callable[..., None]:
     # Collecting garbage while importing a million objects that stay costs a fifth of the import.
     gc.disable()
     from trainer import train
@@ -121,6 +126,28 @@ def _objective(argv: Sequence[str]) -> int:
             objective.run(file, args.function, parameters, metric, recorder)
 
     return recorded(recorder, work)
+
+
+def _host(argv: Sequence[str]) -> int:
+    """`host FD FLAGS…`: the socket's file descriptor, the flags of one of the trials."""
+    from trainer import host
+
+    socket_fd, *flags = argv
+    with socket.socket(fileno=int(socket_fd)) as engine:
+        host.Host(engine, _base(flags), trial).serve()
+    return 0
+
+
+def _base(flags: Sequence[str]) -> Base | None:
+    """What a trial with these flags loads; None where each must by itself, or will say why not."""
+    with suppress(TrialError):
+        asked = config.read_config(config.trial_parser().parse_args(flags))
+        prepare(asked)
+        _import_train()
+        from trainer import host
+
+        return host.load(asked)
+    return None
 
 
 def _fetch(argv: Sequence[str]) -> int:

@@ -13,26 +13,24 @@ from typing import Any
 import torch
 from peft import LoraConfig, PeftModel
 from torch import distributed
-from transformers import PrinterCallback, TrainingArguments, set_seed
+from transformers import PrinterCallback, TrainingArguments
 
 from trainer import (
     attempts,
-    cache,
-    data,
     dropout,
     layers,
+    loading,
     lora,
-    model,
     out_of_memory,
     precision,
     provenance,
     quantised,
-    streaming,
     tasks,
 )
 from trainer.arguments import refused, renamed, training_arguments
 from trainer.config import OWN_DEFAULTS, TASK_METRICS, TrialConfig
-from trainer.errors import TrialError, is_out_of_memory
+from trainer.errors import is_out_of_memory
+from trainer.loading import Base
 from trainer.out_of_memory import Batch
 from trainer.result import BASE_CONFIG, BEST, TEST_FILE, Recorder
 from trainer.stop import Stop
@@ -49,26 +47,38 @@ SHOWN_LORA = ("r", "lora_alpha", "lora_dropout", "target_modules", "bias", "use_
 
 
 def run(
-    config: TrialConfig, output_dir: Path, recorder: Recorder, stop: Stop | None = None
+    config: TrialConfig,
+    output_dir: Path,
+    recorder: Recorder,
+    stop: Stop | None = None,
+    base: Base | None = None,
 ) -> None:
     """Loads, trains, evaluates; every number goes to the recorder.
 
     A trial that was stopped goes on; one that ran out of memory is tried once more, if allowed.
+
+    Args:
+        base: what was loaded already; it is used up.
     """
     stop = stop or Stop()
-    smaller = _attempt(config, output_dir, recorder, stop, None)
+    smaller = _attempt(config, output_dir, recorder, stop, None, base)
     if smaller:
         out_of_memory.free()
         _attempt(config, output_dir, recorder, stop, smaller)
 
 
 def _attempt(
-    config: TrialConfig, output_dir: Path, recorder: Recorder, stop: Stop, batch: Batch | None
+    config: TrialConfig,
+    output_dir: Path,
+    recorder: Recorder,
+    stop: Stop,
+    batch: Batch | None,
+    base: Base | None = None,
 ) -> Batch | None:
     """One whole trial; the batch to try it with if its own needs too much memory."""
     try:
         with recorder.phase("load"):
-            ready = prepare(config, output_dir, recorder, stop, batch)
+            ready = prepare(config, output_dir, recorder, stop, batch, base)
         _train(ready, config, output_dir, recorder, stop)
     except (MemoryError, RuntimeError, OSError) as error:
         if not is_out_of_memory(error):
@@ -115,11 +125,13 @@ def prepare(
     recorder: Recorder,
     stop: Stop | None = None,
     batch: Batch | None = None,
+    base: Base | None = None,
 ) -> Prepared:
     """Everything up to the first step; what can be wrong with the request is found here.
 
     Args:
         batch: how a step's rows come to a device, if not as the configuration says.
+        base: what was loaded already; it is used up.
     """
     if threads := os.environ.get("OMP_NUM_THREADS"):
         torch.set_num_threads(int(threads))
@@ -130,29 +142,26 @@ def prepare(
     settings = lora.lora_config(config.lora_config, kind.peft_task_type) if is_lora else None
     if config.quantization:
         quantised.check()
-    source = _source(config, kind)
-    splits = source.splits if source else data.load_splits(config.dataset, config.s3)
-    fingerprint = recorder.facts["data_fingerprint"] = provenance.data_fingerprint(splits)
-    task = kind.read(splits, source.config if source else config, recorder.warn)
-    recorder.facts["rows"] = task.counts()
+    if base and not base.serves(config, args.seed):
+        base = None
+    loaded = base.hand_over(recorder) if base else loading.load(config, args.seed, recorder)
+    task, source, processor = loaded.task, loaded.source, loaded.processor
     if source:
         args.max_steps = source.steps(args)
         recorder.facts["rows"] |= {"train": source.count, "streaming": True}
-    weights = model.find(config)
-    processor = task.load_processor(weights)
-    set_seed(args.seed)  # NB: before the head and the LoRA matrices are drawn.
-    network = task.load_network(weights, processor)
-    task = task.knowing(network, recorder.warn)
-    max_length = task.longest(config.max_length, processor, network, recorder.warn)
-    network = _for_training(network, config, args, settings, task.heads(network))
+    max_length = task.longest(config.max_length, processor, loaded.network, recorder.warn)
+    heads = task.heads(loaded.network)
+    network = _for_training(loaded.network, config, args, settings, heads)
     dropout.quicken(network)
-    key = cache.key(config, max_length, fingerprint, weights.tokenizer)
-    encoded = cache.encoded(task, processor, max_length, key, recorder.warn)
+    if base and base.longest == max_length:
+        encoded = base.encoded
+    else:
+        encoded = loading.encode(loaded, config, max_length, recorder.warn)
     recorder.facts["rows"] |= encoded.facts
     for note in encoded.notes:
         recorder.warn(note)
     task.keep(encoded)
-    mark = attempts.fingerprint(config, fingerprint, network, args)
+    mark = attempts.fingerprint(config, loaded.fingerprint, network, args)
     earlier, keeping = attempts.earlier(config, args, batch, recorder, mark)
     recorder.facts["parameters"] = _resolved(config, args, settings, max_length)
     recorder.facts["processes"] = args.world_size
@@ -194,18 +203,6 @@ def _for_training(
     if config.frozen_layers:
         layers.freeze(network, config.frozen_layers)
     return network
-
-
-def _source(config: TrialConfig, kind: type[Task]) -> streaming.Source | None:
-    """The rows of a trial that reads them while it trains."""
-    if not config.streaming:
-        return None
-    if not kind.can_stream():
-        raise TrialError(
-            "BadParameter",
-            f"{config.transformer_type} cannot read rows while it trains; leave --streaming out.",
-        )
-    return streaming.open_source(config)
 
 
 def _resolved(

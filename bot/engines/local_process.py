@@ -1,5 +1,7 @@
 """Start, watch and stop trial processes, each in a session and a folder of its own.
 
+A trial is begun by its command, or forked by a host of its Experiment, if there is one.
+
 A trial outlives the engine. Whether it lives is told by a lock (flock) on a file in its folder,
 which it inherits: no process id is guessed, and the lock is gone exactly when the trial is.
 """
@@ -13,10 +15,15 @@ import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
+
+from bot.engines.local_host import Host
 
 LOCK_FILE, PID_FILE, LOG_FILE = "lock", "pid", "trial.log"
 KILL_AFTER_S = 3.0
+LOOK_S = 0.05
+NO_HOST = "The process that begins the trials has ended; this one has a process of its own.\n"
 # NB: what a user typed comes only as "$@": the shell never reads it. A trial that cannot write down
 # its process id does not begin, so one without a PID_FILE has never begun.
 WRAPPER = ("/bin/sh", "-c", 'echo $$ > "$0" && exec "$@"')
@@ -73,6 +80,9 @@ class TrialProcess:
         return self._ended.wait(timeout_s)
 
     def _stop(self, kill_after_s: float) -> None:
+        while read_pid(self.folder) is None:  # it is about to begin
+            if self._ended.wait(LOOK_S):
+                return
         self._signal(signal.SIGTERM)
         if not self._ended.wait(kill_after_s):
             self._signal(signal.SIGKILL)
@@ -89,20 +99,34 @@ def start(
     environment: Mapping[str, str],
     folder: Path,
     on_end: Callable[[], None],
+    host: Host | None = None,
 ) -> TrialProcess:
     """Start `command` in `folder`'s name; its output goes to LOG_FILE.
+
+    Args:
+        host: forks the trial, whose command is one of the trial program.
 
     Raises:
         OSError: the folder cannot be written, or no process can be made.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / PID_FILE).unlink(missing_ok=True)
-    lock = _locked(folder)
-    if lock is None:
-        raise BlockingIOError(f"{folder} is in use by a trial that runs.")
+    if host and _fork(host, command, environment, folder):
+        return TrialProcess(
+            folder, partial(_wait_for_child, host, command, environment, folder), on_end
+        )
+    return TrialProcess(folder, _begin(command, environment, folder).wait, on_end)
+
+
+def _begin(
+    command: Sequence[str], environment: Mapping[str, str], folder: Path, first_line: str = ""
+) -> subprocess.Popen[bytes]:
+    lock = _taken(folder)
     try:
         with (folder / LOG_FILE).open("wb") as log:
-            process = subprocess.Popen(
+            log.write(first_line.encode())
+            log.flush()
+            return subprocess.Popen(
                 [*WRAPPER, str(folder / PID_FILE), *command],
                 env=dict(environment),
                 stdin=subprocess.DEVNULL,
@@ -113,7 +137,27 @@ def start(
             )
     finally:
         os.close(lock)
-    return TrialProcess(folder, process.wait, on_end)
+
+
+def _fork(host: Host, command: Sequence[str], environment: Mapping[str, str], folder: Path) -> bool:
+    lock = _taken(folder)
+    try:
+        with (folder / LOG_FILE).open("wb") as log:
+            return host.fork(command[3:], environment, folder / PID_FILE, [lock, log.fileno()])
+    finally:
+        os.close(lock)
+
+
+def _wait_for_child(
+    host: Host, command: Sequence[str], environment: Mapping[str, str], folder: Path
+) -> int | None:
+    """The exit code of a trial that a host was to fork; None if it cannot be known."""
+    _wait_for_lock(folder)
+    if has_begun(folder):
+        return host.exit_code(folder / PID_FILE)
+    with suppress(OSError):
+        return _begin(command, environment, folder, NO_HOST).wait()
+    return None
 
 
 def adopt(folder: Path, on_end: Callable[[], None]) -> TrialProcess | None:
@@ -188,6 +232,14 @@ def _locked(folder: Path) -> int | None:
     except BlockingIOError:
         os.close(lock)
         return None
+    return lock
+
+
+def _taken(folder: Path) -> int:
+    """As `_locked`; BlockingIOError if somebody else has it."""
+    lock = _locked(folder)
+    if lock is None:
+        raise BlockingIOError(f"{folder} is in use by a trial that runs.")
     return lock
 
 

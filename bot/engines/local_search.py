@@ -330,6 +330,7 @@ class Search:
         for number in self._unstarted(self._file.trials(self.entry)):
             self._tell(number, Remains(result=None, exit_code=None), verdict, now)
         self._over = not self.trials.running
+        self.trials.dismiss_host()
 
     def _next_trial(self) -> Trial:
         trials = self._file.trials(self.entry)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from bot.engines import local_process
+from bot.engines import local_host, local_process
+from bot.engines.local_host import Host
 from bot.engines.local_outcome import Remains, Verdict
 from bot.engines.local_process import LOG_FILE, TrialProcess, read, tail
 from bot.engines.local_status import Live
@@ -54,6 +55,7 @@ class Trials:
         self._spec = spec
         self._folder = folder
         self._wake = wake
+        self._host: Host | None = None
 
     def folder(self, number: int) -> Path:
         return self._folder / str(number)
@@ -78,8 +80,27 @@ class Trials:
             (folder / OBJECTIVE_FILE).write_text(self._spec.objective_source, encoding="utf-8")
         command = trial_command(self._spec, parameters, folder)
         environment = environment_of(self._spec, threads, devices)
-        process = local_process.start(command, environment, folder, self._wake)
+        host = self._host_for(command)
+        process = local_process.start(command, environment, folder, self._wake, host)
         self._add(number, process, now, devices)
+
+    def _host_for(self, command: Sequence[str]) -> Host | None:
+        """What forks the trials; None where each needs a process of its own.
+
+        NB: one that has ended is not started again: what ended it would end the next one, too.
+        """
+        spec = self._spec
+        if spec.is_custom or spec.gpu or spec.max_trial_count < 2 or not local_host.can_be():
+            return None
+        if self._host is None:
+            environment = environment_of(spec, 1, ())
+            self._host = Host(command[3:], environment, self._folder)
+        return None if self._host.is_gone else self._host
+
+    def dismiss_host(self) -> None:
+        """No trial begins any more."""
+        if self._host:
+            self._host.close()
 
     def adopt(self, number: int, since: datetime, devices: tuple[str, ...]) -> bool:
         """Take over a trial that another engine started; False if it does not run."""
@@ -136,6 +157,7 @@ class Trials:
 
     def interrupt(self) -> None:
         """Ask what runs to end within CHECKPOINT_S; `leave` waits for it."""
+        self.dismiss_host()
         for one in self.running.values():
             one.process.stop(CHECKPOINT_S)
 

@@ -1,7 +1,7 @@
 """From the start of a trial to its first step, in CPU seconds: prints a table.
 
 In a fresh process beside what a user's own script needs for the same (imports, data, model,
-tokens, Trainer), and in a child of a process that has imported everything. Run it from the
+tokens, Trainer), and in a child of a host. Run it from the
 repository's root with `python -m tests.bench.trainer_start` (two minutes on an idle machine).
 """
 
@@ -20,6 +20,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from tests.bench.machine import headline, row, table
 from trainer import defaults, shipped, sources
@@ -107,22 +109,28 @@ def fresh(given: argparse.Namespace) -> None:
 
 
 def warm(given: argparse.Namespace) -> None:
-    """Children of this process, which has imported everything and trained nothing."""
+    """Children of this process, which has loaded what a host loads."""
     from tests.bench import trials
-    from trainer import config, tasks
+    from trainer import config
+    from trainer.loading import Base
     from trainer.train import prepare
 
     parser = config.trial_parser()
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder)
         asked = config.read_config(parser.parse_args(flags(given.rows, given.held_out, out)))
-        tasks.load(asked.transformer_type)
+        torch.set_num_threads(1)
+        base = Base.of(asked, asked.seed, trials.silent(out))
         gc.collect()
         gc.freeze()
-        used = [in_child(lambda: prepare(asked, out, trials.silent(out))) for _ in range(4)]
-        row("child of a warm process, CPU s", f"{statistics.median(used[1:]):.2f}", "", "", "0.05")
+
+        def begin() -> None:
+            prepare(asked, out, trials.silent(out), base=base)
+
+        used = [in_child(begin) for _ in range(6)]
+        row("child of a host, CPU s", f"{statistics.median(used[1:]):.2f}", "", "", "0.05")
         print("\nOf that, profiled (a profile costs time, too):\n", flush=True)
-        in_child(lambda: profiled(prepare, asked, out, trials.silent(out)))
+        in_child(lambda: profiled(prepare, asked, out, trials.silent(out), base=base))
 
 
 def in_child(act: Any) -> float:
@@ -142,10 +150,10 @@ def in_child(act: Any) -> float:
     return used
 
 
-def profiled(act: Any, *given: Any) -> None:
+def profiled(act: Any, *given: Any, **named: Any) -> None:
     """Prints what `act` itself calls, by milliseconds."""
     profile = cProfile.Profile()
-    profile.runcall(act, *given)
+    profile.runcall(act, *given, **named)
     place = (act.__code__.co_filename, act.__code__.co_firstlineno, act.__name__)
     found = []
     for (file, _, name), entry in pstats.Stats(profile).stats.items():  # type: ignore[attr-defined]

@@ -12,6 +12,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,11 @@ from typing import Any
 import pytest
 
 from bot import spec
-from bot.engines import endings, local_hardware
+from bot.engines import endings, local_hardware, local_host
 from bot.engines.base import Query
 from bot.engines.local import LocalEngine
 from bot.engines.local_launch import has_gone
-from bot.engines.local_process import read_pid
+from bot.engines.local_process import NO_HOST, read_pid
 from bot.engines.local_records import StudyFile, experiment_folder
 from bot.engines.local_status import HELD, OUTCOME, STARTED, TIME, Outcome
 from bot.engines.local_study import sampler, suggest
@@ -970,3 +971,47 @@ def test_a_real_training_runs_through_the_engine(engine: LocalEngine) -> None:
     assert set(trial.parameters) == {"learning_rate", "r"}
     assert 0 <= trial.observation["eval_accuracy"].max <= 1
     assert {"eval_loss", "train_loss"} <= set(trial.observation)
+
+
+def host_of(folder: Path) -> int | None:
+    """The process that forks the trials in `folder`."""
+    with suppress(OSError, StopIteration):
+        return next(
+            int(entry.name)
+            for entry in Path("/proc").glob("[0-9]*")
+            if f"--output-dir={folder}/".encode() in (entry / "cmdline").read_bytes()
+            and b"\0host\0" in (entry / "cmdline").read_bytes()
+        )
+    return None
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.skipif(not local_host.can_be(), reason="this machine's processes are not forked")
+@pytest.mark.parametrize("end", ["", "early", "between"])
+def test_trials_are_forked_while_there_is_a_host_and_else_have_processes_of_their_own(
+    local: LocalEngine, state_dir: Path, end: str
+) -> None:
+    wanted = a_training(max_trial_count=3, parallel_trial_count=1)
+    folder = experiment_folder(state_dir, wanted.name) / "trials"
+    name = start(local, wanted)
+    until(local, name, lambda e: host_of(folder) is not None)
+    host = host_of(folder)
+    assert host is not None
+    if end == "between":
+        until(local, name, lambda e: (folder / "0" / "result.json").exists(), patience_s=500)
+    if end:
+        os.kill(host, signal.SIGKILL)
+    status = until(local, name, is_over, patience_s=500).status
+    assert [trial.condition for trial in status.trials] == [TrialCondition.SUCCEEDED] * 3
+    logs = [(folder / str(number) / "trial.log").read_text() for number in range(3)]
+    assert (NO_HOST in logs[0]) == (end == "early")
+    imports = [
+        json.loads((folder / str(number) / "result.json").read_text())["seconds"]["import"]
+        for number in range(3)
+    ]
+    assert [seconds < 0.2 for seconds in imports] == {
+        "": [True, True, True],
+        "early": [False, False, False],
+        "between": [True, imports[1] < 0.2, False],
+    }[end]
+    until(local, name, lambda e: host_of(folder) is None)
