@@ -99,9 +99,10 @@ class Trials:
         return None if self._host.is_gone else self._host
 
     def dismiss_host(self) -> None:
-        """No trial begins any more."""
+        """No trial begins any more, unless the Experiment is extended: then there is a new one."""
         if self._host:
             self._host.close()
+            self._host = None
 
     def adopt(self, number: int, since: datetime, devices: tuple[str, ...]) -> bool:
         """Take over a trial that another engine started; False if it does not run."""

@@ -1179,3 +1179,19 @@ def test_trials_are_forked_while_there_is_a_host_and_else_have_processes_of_thei
         "between": [True, imports[1] < 0.2, False],
     }[end]
     until(local, name, lambda e: host_of(folder) is None)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.skipif(not local_host.can_be(), reason="this machine's processes are not forked")
+def test_an_experiment_that_is_extended_has_a_host_again(
+    local: LocalEngine, state_dir: Path
+) -> None:
+    wanted = a_training(max_trial_count=2, resume_policy="LongRunning")
+    folder = experiment_folder(state_dir, wanted.name) / "trials"
+    name = start(local, wanted)
+    until(local, name, is_over, patience_s=500)
+    until(local, name, lambda e: host_of(folder) is None)
+    local.extend(name, 3, "U1")
+    until(local, name, lambda e: host_of(folder) is not None)
+    trial = until(local, name, has_ended_with(3), patience_s=500).status.trials[2]
+    assert trial.condition == TrialCondition.SUCCEEDED, trial

@@ -17,7 +17,7 @@ def test_a_typed_line_starts_an_experiment_and_its_thread_ends_with_the_optimum(
     assert len(keys) <= 6, "few replies, never one per trial"
     end = shown(bot.thread("quick")[-1])
     assert "a:" in end
-    assert "Succeeded" in bot.card("quick")["text"]  # type: ignore[index]
+    bot.workspace.wait_for(lambda: "Succeeded" in bot.wait_for_card("quick")["text"])
 
 
 def test_katib_best_finds_it_again_with_a_link_and_yaml_to_reuse(bot: Bot) -> None:
