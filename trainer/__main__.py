@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from trainer import config, defaults, provenance, push, shipped, sources
+from trainer import config, defaults, imports, provenance, push, shipped, sources
 from trainer.ending import End, complain, recorded
 from trainer.errors import TrialError, understand
 from trainer.metrics import Reporter
@@ -69,9 +69,11 @@ def _pushed(address: str | None, recorder: Recorder) -> Iterator[None]:
 def _import_train() -> Callable[..., None]:
     # Collecting garbage while importing a million objects that stay costs a fifth of the import.
     gc.disable()
-    from trainer import train
-
-    gc.enable()
+    try:
+        with imports.without("scipy"):
+            from trainer import train
+    finally:
+        gc.enable()
     gc.freeze()
     return train.run
 

@@ -9,7 +9,7 @@ from typing import get_type_hints
 import torch
 from transformers import TrainingArguments
 
-from trainer.casting import cast_fields
+from trainer.casting import cast_fields, is_auto
 from trainer.config import OWN_PARAMETERS, TrialConfig
 from trainer.errors import TrialError, one_line
 from trainer.precision import has_bf16
@@ -57,6 +57,8 @@ def training_arguments(
         typed.setdefault("logging_strategy", "steps")
     # NB: bf16 without a GPU is refused unless the CPU is asked for by name.
     below = {**DEFAULTS, "seed": config.seed, "use_cpu": not torch.accelerator.is_available()}
+    if not typed.get("fp16"):
+        below["bf16"] = has_bf16()
     try:
         return TrainingArguments(**{**below, **typed, **OURS, "output_dir": str(output_dir)})
     except (ValueError, TypeError, ImportError) as error:
@@ -66,15 +68,15 @@ def training_arguments(
 def renamed(given: Mapping[str, object]) -> dict[str, object]:
     """Fields by the names that they have in this version of transformers.
 
-    `bf16` may be `auto`: used where the hardware has it.
+    `bf16` may be `auto`, which is the default: used where the hardware has it.
     """
     fields = {RENAMED.get(name, name): value for name, value in given.items() if name not in GONE}
     gone = {name: value for name, value in given.items() if name in GONE}
     typed = cast_fields(gone, GONE, "TrainingArguments")
     if typed.get("group_by_length"):
         fields["train_sampling_strategy"] = "group_by_length"
-    if str(fields.get("bf16")).strip().lower() == "auto":
-        fields["bf16"] = has_bf16()
+    if is_auto(fields.get("bf16")):
+        del fields["bf16"]
     # A number of steps wins over a ratio, as it always did; a fraction of a step is a ratio now.
     if "warmup_ratio" in typed and str(fields.get("warmup_steps", 0)) in ("0", "0.0"):
         if not 0 <= typed["warmup_ratio"] < 1:

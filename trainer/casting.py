@@ -44,6 +44,11 @@ def cast(value: object, hint: Any) -> Any:
     return _PLAIN[hint](value) if hint in _PLAIN else value
 
 
+def is_auto(value: object) -> bool:
+    """Whether the value of a field is left to the hardware."""
+    return str(value).strip().lower() == "auto"
+
+
 def _bool(value: object) -> bool:
     text = str(value).strip().lower()
     if text in _YES | _NO:

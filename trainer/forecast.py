@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer import machine, memory, shipped, sources
-from trainer.casting import cast
+from trainer.casting import cast, is_auto
 from trainer.config import TrialConfig
 from trainer.errors import TrialError
 
@@ -52,7 +52,9 @@ def of(config: TrialConfig) -> memory.Forecast:
         optimizer=str(given.get("optim", OPTIMIZER)),
         is_language_model=memory.is_language_model(config.transformer_type),
         gradient_checkpointing=_typed(given, "gradient_checkpointing", bool, False),
-        half_precision=any(_typed(given, name, bool, False) for name in HALVES),
+        half_precision=any(
+            _typed(given, name, bool, False) for name in HALVES if not is_auto(given.get(name))
+        ),
     )
     return memory.forecast(shape, load)
 

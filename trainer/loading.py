@@ -11,9 +11,8 @@ from typing import Any, Self
 
 from transformers import set_seed
 
-from trainer import cache, data, draws, model, provenance, streaming, tasks
+from trainer import cache, data, draws, imports, model, provenance, streaming, tasks
 from trainer.config import TrialConfig
-from trainer.errors import TrialError
 from trainer.model import Weights
 from trainer.result import Recorder
 from trainer.tasks.base import Encoded, Task, Warn
@@ -42,8 +41,9 @@ class Loaded:
 def load(config: TrialConfig, seed: int, recorder: Recorder) -> Loaded:
     """Reads and loads; new heads are drawn from `seed`, which everything is set to."""
     kind = tasks.load(config.transformer_type)
-    source = _source(config, kind)
-    splits = source.splits if source else data.load_splits(config.dataset, config.s3)
+    with imports.without("scipy"):
+        source = streaming.open_source(config) if config.streaming else None
+        splits = source.splits if source else data.load_splits(config.dataset, config.s3)
     fingerprint = recorder.facts["data_fingerprint"] = provenance.data_fingerprint(splits)
     task = kind.read(splits, source.config if source else config, recorder.warn)
     recorder.facts["rows"] = task.counts()
@@ -112,15 +112,3 @@ def _decisive(config: TrialConfig) -> TrialConfig:
     return replace(
         config, training_parameters=fields, lora_config={}, max_length=0, frozen_layers=0
     )
-
-
-def _source(config: TrialConfig, kind: type[Task]) -> streaming.Source | None:
-    """The rows of a trial that reads them while it trains."""
-    if not config.streaming:
-        return None
-    if not kind.can_stream():
-        raise TrialError(
-            "BadParameter",
-            f"{config.transformer_type} cannot read rows while it trains; leave --streaming out.",
-        )
-    return streaming.open_source(config)

@@ -5,9 +5,9 @@ Kubeflow's guide tunes LoRA for Llama on 1,000 film reviews. Here it is SmolLM2 
 first of which is the known-good one. The same program trains both, head included; the trial with
 the best held-out accuracy wins, and its weights are scored once on test rows that no trial saw.
 
-It takes long (60 trials at three seeds, some 5 CPU minutes each: two to three hours on two idle
-cores, a third less with --bf16) and goes on where it was stopped. Run it from the repository's root
-with `python -m tests.bench.guide_in_small`.
+It takes long (60 trials at three seeds, 4 to 5 CPU minutes each: two hours on two idle cores) and
+goes on where it was stopped. Run it from the repository's root with
+`python -m tests.bench.guide_in_small`.
 """
 
 from __future__ import annotations
@@ -62,7 +62,6 @@ def arms(given: argparse.Namespace, seed: int) -> tuple[Arm, Arm]:
         "seed": seed,
     }
     fixed = {"num_train_epochs": 1, "per_device_train_batch_size": 8}
-    fixed |= {"bf16": True} if given.bf16 else {}
     guide = {
         **data,
         "training_parameters": {**fixed, "learning_rate": {"min": 1e-5, "max": 5e-5}},
@@ -128,8 +127,8 @@ def test_score(folder: Path) -> Found:
 def search(arm: Arm, given: argparse.Namespace, seed: int, kept: Kept) -> Found:
     """One search: each trial, then the winner's test score."""
     size = {name: getattr(given, name) for name in ("model", "rows", "held_out", "test_rows")}
-    whole = {**size, "bf16": given.bf16, "arm": arm.name, "seed": seed}
-    place = given.folder / f"{given.model}-{given.rows}{'-bf16' if given.bf16 else ''}"
+    whole = {**size, "arm": arm.name, "seed": seed}
+    place = given.folder / f"{given.model}-{given.rows}"
 
     def run(numbered: tuple[int, Mapping[str, Scalar]]) -> Found:
         number, point = numbered
@@ -154,7 +153,6 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=10)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--parallel", type=int, default=2, help="trials at a time, a thread each")
-    parser.add_argument("--bf16", action="store_true", help="in both arms: faster")
     folder = sources.cache_folder() / "bench" / "guide_in_small"
     parser.add_argument("--folder", type=Path, default=folder)
     given = parser.parse_args()

@@ -22,7 +22,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from tests.bench import trials
 from tests.bench.machine import Spent, headline, plus_minus, row, spent, table
-from trainer.precision import choose_matmul_precision
+from trainer.precision import choose_matmul_precision, has_bf16
 
 FIELDS = {"learning_rate": 2e-3, "per_device_train_batch_size": 16, "weight_decay": 0.0}
 UNTOLD = {"eval_strategy": "no", "logging_strategy": "no"}
@@ -46,7 +46,8 @@ class Arm:
 
 
 def arms(folder: Path, rows: int, epochs: int) -> list[Arm]:
-    chosen = choose_matmul_precision()
+    chosen, bf16 = choose_matmul_precision(), has_bf16()
+    own = "bf16" if bf16 else f"float32, {chosen}"
     fields = {**FIELDS, "num_train_epochs": epochs}
 
     def with_trainer(make: Callable[..., Any], precision: str, **more: object) -> Any:
@@ -59,22 +60,22 @@ def arms(folder: Path, rows: int, epochs: int) -> list[Arm]:
         return run
 
     def by_hand(seed: int) -> tuple[Spent, None]:
-        loop = trials.TightLoop(rows, seed, fields)
+        loop = trials.TightLoop(rows, seed, fields, bf16=bf16)
         torch.set_float32_matmul_precision(chosen)
         return spent(loop.train), None
 
     grouped = {"train_sampling_strategy": "group_by_length"}
-    found = [
-        Arm("Trainer as it comes", with_trainer(trials.stock, "highest")),
-        Arm(f"trial program ({chosen})", with_trainer(trials.ours, chosen)),
-        Arm(f"tight loop ({chosen})", by_hand),
+    others = [name for name in dict.fromkeys((chosen, "highest")) if bf16 or name != chosen]
+    full = [
+        Arm(f"trial program (float32, {name})", with_trainer(trials.ours, name, bf16=False), False)
+        for name in others
     ]
-    if chosen != "highest":
-        found.append(Arm("trial program (highest)", with_trainer(trials.ours, "highest"), False))
     return [
-        *found,
+        Arm("Trainer as it comes", with_trainer(trials.stock, "highest")),
+        Arm(f"trial program ({own})", with_trainer(trials.ours, chosen)),
+        Arm(f"tight loop ({own})", by_hand),
+        *full,
         Arm("trial program by length", with_trainer(trials.ours, chosen, **grouped), False),
-        Arm("trial program in bf16", with_trainer(trials.ours, chosen, bf16=True), False),
     ]
 
 

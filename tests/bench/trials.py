@@ -105,7 +105,10 @@ def network() -> Any:
 class TightLoop:
     """What somebody writes by hand who wants this one training and nothing else, fast."""
 
-    def __init__(self, rows: int, seed: int, fields: Mapping[str, Any]) -> None:
+    def __init__(
+        self, rows: int, seed: int, fields: Mapping[str, Any], *, bf16: bool = False
+    ) -> None:
+        self.bf16 = bf16
         taken = data.take(data.load_splits("default"), f"train[:{rows}]")
         tokenizer = AutoTokenizer.from_pretrained(shipped.folder("default"))
         tokens = tokenizer(list(taken["text"]), truncation=True, max_length=MAX_LENGTH)
@@ -137,8 +140,9 @@ class TightLoop:
         return ids, mask, self.labels[list(rows)]
 
     def loss(self, ids: torch.Tensor, mask: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        logits = self.network(input_ids=ids, attention_mask=mask).logits
-        return torch.nn.functional.cross_entropy(logits, labels)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):
+            logits = self.network(input_ids=ids, attention_mask=mask).logits
+        return torch.nn.functional.cross_entropy(logits.float(), labels)
 
     def train(self) -> None:
         optimizer = torch.optim.AdamW(self.weights, lr=self.rate, weight_decay=0.0, fused=True)

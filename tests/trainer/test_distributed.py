@@ -127,7 +127,7 @@ def training(folder: Path, data: Path, rows_per_process: int) -> list[str]:
         "per_device_train_batch_size": rows_per_process,
         "learning_rate": 0.01,
     }
-    fields |= {"num_train_epochs": 2, "per_device_eval_batch_size": 8}
+    fields |= {"num_train_epochs": 2, "per_device_eval_batch_size": 8, "bf16": False}
     return [
         f"--model-uri={folder}",
         f"--dataset={data}",

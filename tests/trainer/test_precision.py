@@ -26,14 +26,15 @@ def test_float32_products_stay_exact_whatever_kernel_computes_them() -> None:
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
-        ("{}", False),
+        ("{}", has_bf16()),
         ('{"bf16": "auto"}', has_bf16()),
         ('{"bf16": "Auto"}', has_bf16()),
         ('{"bf16": "true"}', True),
         ('{"bf16": false}', False),
+        ('{"fp16": true, "use_cpu": true}', False),
     ],
 )
-def test_bf16_is_a_matter_of_the_hardware_only_when_asked_for_as_auto(
+def test_bf16_is_a_matter_of_the_hardware_unless_it_or_fp16_is_asked_for(
     fields: str, expected: bool, tmp_path: Path
 ) -> None:
     flags = ["--output-dir=out", f"--training-parameters={fields}"]

@@ -77,6 +77,7 @@ def test_a_trial_that_runs_out_of_memory_says_with_what_and_may_try_half_the_bat
 ) -> None:
     flags = (f"--model-uri={wide_bert}", "--no-checkpoints")
     fields = {"per_device_train_batch_size": "32", "num_train_epochs": "1", "learning_rate": "1e-4"}
+    fields["bf16"] = "false"
     room = address_space(950_000_000)
     failed = limited(asked(*flags, **fields), tmp_path / "failed", room)
     assert (failed["code"], failed["reason"]) == (6, "OutOfMemory")
@@ -290,7 +291,10 @@ def test_the_forecast_command_says_what_a_trial_needs_without_torch() -> None:
         "import sys, trainer.__main__ as m\nm.main(['forecast', '--output-dir=out', *sys.argv[1:]])"
     )
     probe += "\nassert 'torch' not in sys.modules"
-    flags = ["--max-length=128", '--training-parameters={"per_device_train_batch_size": "16"}']
+    flags = [
+        "--max-length=128",
+        '--training-parameters={"per_device_train_batch_size": "16", "bf16": "auto"}',
+    ]
     done = subprocess.run(
         [sys.executable, "-c", probe, *flags], cwd=ROOT, capture_output=True, text=True, timeout=60
     )

@@ -94,6 +94,7 @@ class Task(ABC):
         again, so nothing of this can be left to `encode`.
         """
 
+    @abstractmethod
     def encode_rows(
         self, rows: Dataset, numbers: Sequence[int], processor: Any, max_length: int | None
     ) -> Sequence[Features]:
@@ -103,12 +104,6 @@ class Task(ABC):
             numbers: of each row its number in the stream, which no other row has in any epoch; what
                 is drawn by chance for a row may depend on it.
         """
-        raise NotImplementedError
-
-    @classmethod
-    def can_stream(cls) -> bool:
-        """Whether rows may be read while they are trained on."""
-        return cls.encode_rows is not Task.encode_rows
 
     @abstractmethod
     def collator(self, processor: Any) -> Collator:
