@@ -55,10 +55,23 @@ def load(asked: TrialConfig) -> Base | None:
     with suppress(TrialError, OSError, RuntimeError, ValueError, MemoryError):
         seed = arguments.training_arguments(asked, nowhere, silent).seed
         base = loading.Base.of(asked, seed, silent)
+        _warm_up()
         gc.collect()
         gc.freeze()
         return base
     return None
+
+
+def _warm_up() -> None:
+    """Do once what a process does at its first trial, whatever its hyperparameters."""
+    from peft import LoraConfig, get_peft_model
+    from torch import nn
+
+    from trainer import precision, provenance
+
+    precision.choose_matmul_precision()
+    provenance.versions()
+    get_peft_model(nn.Sequential(nn.Linear(1, 1)), LoraConfig(target_modules=["0"]))
 
 
 class Host:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -20,6 +21,7 @@ def has_bf16() -> bool:
     return any(found.get(name) for name in _BF16_OF_CPUS)
 
 
+@cache
 def choose_matmul_precision() -> str:
     """Allows other float32 kernels where they are faster and as exact as the ordinary ones.
 

@@ -9,6 +9,7 @@ import os
 import platform
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +54,7 @@ def _harmless(word: str) -> str:
     return flag + equals + _USER.sub("", text)
 
 
+@cache
 def versions() -> dict[str, str]:
     """Of Python and of what a trial computes with."""
     found = {"python": platform.python_version()}

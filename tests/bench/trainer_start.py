@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import cProfile
-import gc
 import os
 import pstats
 import statistics
@@ -20,8 +19,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from tests.bench.machine import headline, row, table
 from trainer import defaults, shipped, sources
@@ -111,18 +108,14 @@ def fresh(given: argparse.Namespace) -> None:
 def warm(given: argparse.Namespace) -> None:
     """Children of this process, which has loaded what a host loads."""
     from tests.bench import trials
-    from trainer import config
-    from trainer.loading import Base
+    from trainer import config, host
     from trainer.train import prepare
 
     parser = config.trial_parser()
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder)
         asked = config.read_config(parser.parse_args(flags(given.rows, given.held_out, out)))
-        torch.set_num_threads(1)
-        base = Base.of(asked, asked.seed, trials.silent(out))
-        gc.collect()
-        gc.freeze()
+        base = host.load(asked)
 
         def begin() -> None:
             prepare(asked, out, trials.silent(out), base=base)
