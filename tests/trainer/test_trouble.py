@@ -46,8 +46,12 @@ def wide_bert(tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 def limited(config: TrialConfig, folder: Path, limits: Limits) -> dict[str, Any]:
-    """The result.json of a trial in a process with such limits, `lines` of its report, `code`."""
-    child = multiprocessing.get_context("fork").Process(target=_run, args=(config, folder, limits))
+    """The result.json of a trial in a process with such limits, `lines` of its report, `code`.
+
+    RLIMIT_AS is what the trial may take beside what the process has when it begins.
+    """
+    # NB: a new process: a fork would first use up what this one has freed, which has no limit.
+    child = multiprocessing.get_context("spawn").Process(target=_run, args=(config, folder, limits))
     child.start()
     child.join(100)
     result = json.loads((folder / "result.json").read_text())
@@ -55,8 +59,10 @@ def limited(config: TrialConfig, folder: Path, limits: Limits) -> dict[str, Any]
 
 
 def _run(config: TrialConfig, folder: Path, limits: Limits) -> None:
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
     for kind, limit in limits.items():
-        resource.setrlimit(kind, (limit, limit))
+        has = pages * resource.getpagesize() if kind == resource.RLIMIT_AS else 0
+        resource.setrlimit(kind, (has + limit, has + limit))
     found = recorder(folder, config)
     try:
         code = recorded(found, lambda end: train.run(config, folder, found, end.stop))
@@ -66,19 +72,14 @@ def _run(config: TrialConfig, folder: Path, limits: Limits) -> None:
     raise SystemExit(code)
 
 
-def address_space(more: int) -> Limits:
-    """Room for so many bytes beside what this process has."""
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
-    return {resource.RLIMIT_AS: pages * resource.getpagesize() + more}
-
-
+@pytest.mark.timeout(300)
 def test_a_trial_that_runs_out_of_memory_says_with_what_and_may_try_half_the_batch(
     asked: Asked, wide_bert: Path, tmp_path: Path
 ) -> None:
     flags = (f"--model-uri={wide_bert}", "--no-checkpoints")
     fields = {"per_device_train_batch_size": "32", "num_train_epochs": "1", "learning_rate": "1e-4"}
     fields["bf16"] = "false"
-    room = address_space(950_000_000)
+    room = {resource.RLIMIT_AS: 1_300_000_000}
     failed = limited(asked(*flags, **fields), tmp_path / "failed", room)
     assert (failed["code"], failed["reason"]) == (6, "OutOfMemory")
     said = failed["message"]
