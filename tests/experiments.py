@@ -36,6 +36,18 @@ def wanted(**fields: Any) -> TuneSpec:
     return spec.read(prior.complete(data))
 
 
+def custom(**fields: Any) -> TuneSpec:
+    """A search with a Python objective, with `fields` as asked, not completed."""
+    data = {
+        "name": "e",
+        "objective_function": "f",
+        "objective_source": "def f(p): ...",
+        "objective_metric_name": "result",
+        "parameters": {"x": {"list": [1, 2, 3, 4]}},
+    }
+    return spec.read({**data, **fields})
+
+
 def trial(number: int, value: float | None = None, **facts: Any) -> TrialStatus:
     """A trial: succeeded when it has a value, else running; it takes 60 s from number * 30 s on."""
     condition = TrialCondition.SUCCEEDED if value is not None else TrialCondition.RUNNING

@@ -24,6 +24,9 @@ HOST_LOG = "host.log"
 class Host:
     """Forks trials of one Experiment.
 
+    Attributes:
+        is_gone: it has ended.
+
     Args:
         flags: those of the trial program, of one of the trials.
         environment: the whole one.
@@ -36,7 +39,7 @@ class Host:
     def __init__(self, flags: Sequence[str], environment: Mapping[str, str], folder: Path) -> None:
         self._said = threading.Condition()
         self._codes: dict[str, int] = {}
-        self._is_gone = False
+        self.is_gone = False
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         folder.mkdir(parents=True, exist_ok=True)
         with theirs, (folder / HOST_LOG).open("wb") as log:
@@ -50,10 +53,6 @@ class Host:
                 pass_fds=(theirs.fileno(),),
             )
         threading.Thread(target=self._listen, name="host", daemon=True).start()
-
-    @property
-    def is_gone(self) -> bool:
-        return self._is_gone
 
     def fork(
         self, flags: Sequence[str], environment: Mapping[str, str], pid_file: Path, files: list[int]
@@ -76,13 +75,12 @@ class Host:
         """Of a trial that has ended; None if it cannot be known."""
         trial = str(pid_file)
         with self._said:
-            self._said.wait_for(lambda: trial in self._codes or self._is_gone, CODE_WITHIN_S)
+            self._said.wait_for(lambda: trial in self._codes or self.is_gone, CODE_WITHIN_S)
             return self._codes.pop(trial, None)
 
     def close(self) -> None:
-        """Lets it end; its trials go on."""
-        with suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
+        """Ends it, also while it loads; its trials go on."""
+        self._process.kill()
 
     def _listen(self) -> None:
         with suppress(OSError):
@@ -92,7 +90,7 @@ class Host:
                     self._codes[ended["pid_file"]] = ended["exit_code"]
                     self._said.notify_all()
         with self._said:
-            self._is_gone = True
+            self.is_gone = True
             self._said.notify_all()
         self._process.wait()
         self._socket.close()

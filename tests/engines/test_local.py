@@ -138,6 +138,14 @@ def kill(state_dir: Path) -> None:
         time.sleep(0.005)
 
 
+def kill_both(state_dir: Path, folder: Path) -> None:
+    """kill -9 of the engine process, then of the trial in `folder`."""
+    pid = read_pid(folder)
+    assert pid
+    kill(state_dir)
+    os.killpg(pid, signal.SIGKILL)
+
+
 def test_a_saved_record_survives_a_killed_engine(local: LocalEngine, state_dir: Path) -> None:
     record = a_record(a_spec(python(SOURCES["quick"])))
     local.save(record)
@@ -187,10 +195,7 @@ def test_a_trial_that_died_with_its_engine_failed_and_is_not_run_again(
 ) -> None:
     name = start(local, a_spec(ledgered(tmp_path / "ledger", 60), max_trial_count=1))
     until(local, name, lambda e: bool(runs(tmp_path / "ledger")))
-    pid = read_pid(experiment_folder(state_dir, name) / "trials" / "0")
-    assert pid
-    kill(state_dir)
-    os.killpg(pid, signal.SIGKILL)
+    kill_both(state_dir, experiment_folder(state_dir, name) / "trials" / "0")
     trial = until(local, name, is_over).status.trials[0]
     assert (trial.condition, trial.reason) == (TrialCondition.FAILED, "Killed")
     assert runs(tmp_path / "ledger") == {"0": 1}
@@ -927,10 +932,7 @@ def test_what_was_held_and_died_while_no_engine_ran_goes_on(
 ) -> None:
     name = start(local, a_spec(ledgered(tmp_path / "ledger", 1.0), max_trial_count=1))
     until(local, name, lambda e: bool(runs(tmp_path / "ledger")))
-    pid = read_pid(experiment_folder(state_dir, name) / "trials" / "0")
-    assert pid
-    kill(state_dir)
-    os.killpg(pid, signal.SIGKILL)
+    kill_both(state_dir, experiment_folder(state_dir, name) / "trials" / "0")
     file = StudyFile(state_dir)
     entry = file.load()[name]
     started = file.trials(entry)[0].user_attrs[STARTED]
@@ -1079,10 +1081,7 @@ def test_a_training_goes_on_that_was_ended_with_its_engine_and_then_died_with_th
     local.shutdown()
     assert list(folder.glob("checkpoints/*/*/state.pt")), (folder / "trial.log").read_text()
     until(local, name, lambda e: bool(read_pid(folder)))
-    kill(state_dir)
-    pid = read_pid(folder)
-    assert pid
-    os.killpg(pid, signal.SIGKILL)
+    kill_both(state_dir, folder)
     trial = until(local, name, is_over, patience_s=500).status.trials[0]
     assert trial.condition == TrialCondition.SUCCEEDED, trial
     assert json.loads((folder / "result.json").read_text())["resumed_from_step"] >= 1
@@ -1178,6 +1177,21 @@ def test_trials_are_forked_while_there_is_a_host_and_else_have_processes_of_thei
         "early": [False, False, False],
         "between": [True, imports[1] < 0.2, False],
     }[end]
+    until(local, name, lambda e: host_of(folder) is None)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.skipif(not local_host.can_be(), reason="this machine's processes are not forked")
+def test_what_is_stopped_while_its_host_loads_ends_and_so_does_the_host(
+    local: LocalEngine, state_dir: Path
+) -> None:
+    wanted = a_training(max_trial_count=2)
+    folder = experiment_folder(state_dir, wanted.name) / "trials"
+    name = start(local, wanted)
+    until(local, name, lambda e: host_of(folder) is not None, patience_s=500)
+    status = local.stop(name, "U1").status
+    assert status.condition.is_final
+    assert {trial.condition for trial in status.trials} == {TrialCondition.KILLED}
     until(local, name, lambda e: host_of(folder) is None)
 
 

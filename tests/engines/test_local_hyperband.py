@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from bot import spec
 from bot.engines.local_check import refusals
 from bot.engines.local_hyperband import brackets, next_points
 from bot.spec import TuneSpec
 from bot.status import Observation, TrialCondition, TrialStatus
+from tests.experiments import custom
 
 SUCCEEDED, FAILED, RUNNING = (
     TrialCondition.SUCCEEDED,
@@ -21,17 +21,13 @@ SUCCEEDED, FAILED, RUNNING = (
 
 def wanted(r_l: int = 9, eta: int = 3, **changes: Any) -> TuneSpec:
     data = {
-        "name": "e",
-        "objective_function": "f",
-        "objective_source": "def f(p): ...",
-        "objective_metric_name": "result",
         "parameters": {"x": {"min": 0.0, "max": 1.0}, "epochs": {"min": 1, "max": 27}},
         "algorithm_name": "hyperband",
         "algorithm_settings": {"resource_name": "epochs", "r_l": str(r_l), "eta": str(eta)},
         "max_trial_count": 50,
         "parallel_trial_count": 27,
     }
-    return spec.read({**data, **changes})
+    return custom(**{**data, **changes})
 
 
 def ended(*ends: float | TrialCondition, first: int = 0, epochs: int = 1) -> list[TrialStatus]:

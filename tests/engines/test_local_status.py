@@ -24,22 +24,14 @@ from bot.status import (
     TrialCondition,
     TrialStatus,
 )
+from tests.experiments import custom
 from tests.experiments import wanted as training
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 def wanted(**changes: Any) -> TuneSpec:
-    data = {
-        "name": "e",
-        "objective_function": "f",
-        "objective_source": "def f(p): ...",
-        "objective_metric_name": "result",
-        "parameters": {"x": {"list": [1, 2, 3, 4]}},
-        "max_trial_count": 4,
-        "parallel_trial_count": 1,
-    }
-    return spec.read({**data, **changes})
+    return custom(**{"max_trial_count": 4, "parallel_trial_count": 1, **changes})
 
 
 def trials(*ends: float | TrialCondition, beside: Collection[int] = ()) -> list[TrialStatus]:

@@ -6,24 +6,16 @@ from typing import Any
 
 import pytest
 
-from bot import spec
 from bot.engines.local_stopping import limit, start_step, verdict
 from bot.spec import TuneSpec
 from bot.status import TrialCondition
 from tests.cluster import medianstop
 from tests.cluster.metrics import Row
+from tests.experiments import custom
 
 
 def wanted(**changes: Any) -> TuneSpec:
-    data = {
-        "name": "e",
-        "objective_function": "f",
-        "objective_source": "def f(p): ...",
-        "objective_metric_name": "result",
-        "parameters": {"x": {"list": [1, 2]}},
-        "early_stopping": "medianstop",
-    }
-    return spec.read({**data, **changes})
+    return custom(**{"early_stopping": "medianstop", **changes})
 
 
 def test_the_settings_are_katib_s_with_its_defaults() -> None:
