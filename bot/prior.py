@@ -385,6 +385,9 @@ def _complete_hyperband_counts(done: dict[str, Any]) -> None:
         width = algorithms.hyperband_width(done.get("algorithm_settings", {}))
     except (ValueError, TypeError):  # wrong settings: the spec says so
         return
+    trials = _whole(done.get("max_trial_count"))
+    if trials is not None and trials < width:  # the spec says so
+        return
     done.setdefault("parallel_trial_count", max(width, _default("parallel_trial_count")))
     parallel = _whole(done["parallel_trial_count"])
     if parallel is not None and parallel > _default("max_trial_count"):

@@ -712,10 +712,17 @@ def _hyperband_width(spec: TuneSpec, settings: Mapping[str, str]) -> Iterator[Sp
         width = algorithms.hyperband_width(settings)
     except ValueError:  # the settings' own error was yielded before
         return
-    if spec.parallel_trial_count < width:
+    asked = f"hyperband with r_l={settings['r_l']} and eta={settings['eta']}"
+    if spec.max_trial_count < width:
         yield SpecError(
-            f"hyperband with r_l={settings['r_l']} and eta={settings['eta']} runs {width} trials "
-            f"at the same time, `parallel_trial_count` is {spec.parallel_trial_count}.",
+            f"{asked} begins with {width} trials, `max_trial_count` is {spec.max_trial_count}.",
+            hint=f"Write max_trial_count={width}, or take a smaller r_l.",
+            field="max_trial_count",
+        )
+    elif spec.parallel_trial_count < width:
+        yield SpecError(
+            f"{asked} runs {width} trials at the same time, `parallel_trial_count` is "
+            f"{spec.parallel_trial_count}.",
             hint=f"Write parallel_trial_count={width}.",
             field="parallel_trial_count",
         )

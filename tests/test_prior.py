@@ -211,6 +211,8 @@ def test_hyperband_gets_its_resource_and_enough_trials_at_once() -> None:
     )
     assert wide.algorithm_settings["r_l"] == "27"
     assert (wide.parallel_trial_count, wide.max_trial_count) == (27, 27)
+    few = prior.complete({"algorithm_name": "hyperband", "max_trial_count": 6})
+    assert "parallel_trial_count" not in few, "the spec says that it has too few trials"
 
 
 def test_a_grid_gets_as_many_trials_as_it_has_points() -> None:

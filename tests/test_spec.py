@@ -305,6 +305,15 @@ ALGORITHM_REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         "parallel_trial_count",
         "runs 9 trials at the same time",
     ),
+    "hyperband with too few in all": (
+        {
+            "algorithm_name": "hyperband",
+            "max_trial_count": 6,
+            "training_parameters": {"num_train_epochs": {"min": 1, "max": 9}},
+        },
+        "max_trial_count",
+        "begins with 9 trials, `max_trial_count` is 6. Write max_trial_count=9",
+    ),
     "pbt without a step": ({"algorithm_name": "pbt"}, "algorithm_name", "needs a step"),
 }
 
